@@ -1,0 +1,1 @@
+//! Reverse-mode differentiation as a function from graph to graph.

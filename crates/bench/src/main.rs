@@ -1,0 +1,2 @@
+//! Benches and their recorder.
+fn main() {}

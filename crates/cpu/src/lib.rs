@@ -1,0 +1,1 @@
+//! The CPU executor: handwritten kernels over one planned arena.

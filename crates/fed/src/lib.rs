@@ -1,0 +1,1 @@
+//! Federation without I/O: coordinator and site state machines, strategies and ledger.

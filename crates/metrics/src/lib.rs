@@ -1,0 +1,1 @@
+//! Segmentation metrics inside the field of view.

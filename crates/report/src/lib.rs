@@ -1,0 +1,1 @@
+//! Curves, overlays and tables in one self-contained HTML page.

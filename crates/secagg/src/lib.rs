@@ -1,0 +1,1 @@
+//! Secure aggregation: quantisation, masks, secret sharing and unmasking, with roles as values.

@@ -1,0 +1,1 @@
+//! Training: epochs, schedules, evaluation, checkpoints, exact resume and the run record.

@@ -1,0 +1,1 @@
+//! Parametric UNet: its graphs, its parameter table and its checkpoint files.

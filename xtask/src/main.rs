@@ -1,0 +1,2 @@
+//! The project's own commands: repro, test, tidy, bench.
+fn main() {}
