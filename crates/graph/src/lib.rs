@@ -1,1 +1,22 @@
 //! A model as data: a closed list of operations with inferred shapes, a printer, a memory planner and the executor trait.
+//!
+//! A [`Graph`] is a flat list of [`Node`]s of one closed [`Op`] enum. The road not taken is a tape recorded at
+//! run time or a `Backend` type parameter: a UNet's shapes are static, so memory is planned once, the order
+//! of every sum is fixed, and the compiler enumerates the places that a new op touches. Executors
+//! interpret the list behind the object-safe [`Executor`] trait; [`reference`] is the slow, readable one in
+//! float64 that every fast kernel is checked against.
+
+mod error;
+mod executor;
+mod graph;
+mod infer;
+mod op;
+mod plan;
+mod print;
+pub mod reference;
+
+pub use error::{ExecuteError, GraphError};
+pub use executor::{Executor, Step};
+pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};
+pub use op::{Activation, AdamRule, Affine, Hyper, Op, Resize, StatsOver};
+pub use plan::{ALIGN, Plan};

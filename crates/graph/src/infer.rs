@@ -1,0 +1,278 @@
+//! Shape inference: what each op demands of its inputs and what it gives.
+
+use crate::{GraphError, Hyper, Op, Resize, StatsOver};
+use fovea_tensor::{Shape, Window};
+
+type Inferred = Result<Option<Shape>, GraphError>;
+
+impl Op {
+    /// The result's shape, `None` for updates in place.
+    ///
+    /// # Errors
+    /// When the number of inputs, their shapes or an attribute is wrong.
+    pub fn infer(&self, inputs: &[Shape]) -> Inferred {
+        let rule = Rule { op: self, inputs };
+        match self {
+            Op::Fill { .. } => rule.arity(0, 0, "0").map(|()| Some(Shape::scalar())),
+            Op::Conv2d { window, activation } => {
+                rule.require_attribute(
+                    activation.saves_output(),
+                    "the fused activation must be invertible from its output",
+                )?;
+                rule.conv2d(*window)
+            }
+            Op::Conv2dGradInput { window, input } => rule.conv2d_grad_input(*window, *input),
+            Op::Conv2dGradWeight { window } => rule.conv2d_grad_weight(*window),
+            Op::SumChannels => {
+                rule.arity(1, 1, "1")?;
+                some(&[rule.nchw(0)?[1]])
+            }
+            Op::ConvTranspose2x2 => rule.transpose(),
+            Op::ConvTranspose2x2GradInput => rule.transpose_grad_input(),
+            Op::ConvTranspose2x2GradWeight => rule.transpose_grad_weight(),
+            Op::MaxPool2d { window } => {
+                rule.arity(1, 1, "1")?;
+                let [n, c, h, w] = rule.nchw(0)?;
+                some(&[n, c, window.output(h)?, window.output(w)?])
+            }
+            Op::MaxPool2dGrad { window } => {
+                rule.arity(2, 2, "2")?;
+                let [n, c, h, w] = rule.nchw(0)?;
+                let want = [n, c, window.output(h)?, window.output(w)?];
+                rule.require(rule.nchw(1)? == want, "dy must have the pooled shape")?;
+                Ok(Some(inputs[0]))
+            }
+            Op::Upsample { mode, factor } => rule.upsample(*mode, *factor, false),
+            Op::UpsampleGrad { mode, factor } => rule.upsample(*mode, *factor, true),
+            Op::Concat => {
+                rule.arity(2, 2, "2")?;
+                let ([n, a, h, w], [nb, b, hb, wb]) = (rule.nchw(0)?, rule.nchw(1)?);
+                rule.require((n, h, w) == (nb, hb, wb), "images and pixels must agree")?;
+                some(&[n, a + b, h, w])
+            }
+            Op::SliceChannels { start, channels } => {
+                rule.arity(1, 1, "1")?;
+                let [n, c, h, w] = rule.nchw(0)?;
+                rule.require_attribute(
+                    *channels > 0 && start + channels <= c,
+                    "the slice must lie inside the channels",
+                )?;
+                some(&[n, *channels, h, w])
+            }
+            Op::Add => rule.same(2),
+            Op::Scale { .. } | Op::Activate { .. } => rule.same(1),
+            Op::AddProximal { .. } => rule.same(3),
+            Op::ActivateGrad { .. } => rule.same(2),
+            Op::NormStats { over, groups } => {
+                rule.arity(1, 1, "1")?;
+                let [n, c, ..] = rule.nchw(0)?;
+                rule.require_attribute(*groups > 0 && c % groups == 0, "groups must divide the channels")?;
+                some(&[if *over == StatsOver::Image { n } else { 1 }, *groups, 2])
+            }
+            Op::Normalise { epsilon, .. } => rule.normalise(*epsilon, 4),
+            Op::NormaliseGradSums { epsilon, .. } => {
+                rule.normalise(*epsilon, 5)?;
+                let [n, c, ..] = rule.nchw(0)?;
+                some(&[n, c, 2])
+            }
+            Op::NormaliseGradAffine { .. } => {
+                rule.arity(1, 1, "1")?;
+                rule.require(matches!(inputs[0].dims(), [_, _, 2]), "sums are (N, C, 2)")?;
+                some(&[inputs[0].dims()[1]])
+            }
+            Op::NormaliseGradInput { epsilon, .. } => {
+                let shape = rule.normalise(*epsilon, 6)?;
+                let [n, c, ..] = rule.nchw(0)?;
+                rule.require(inputs[5].dims() == [n, c, 2], "sums are (N, C, 2)")?;
+                Ok(shape)
+            }
+            Op::Dropout { p, .. } => {
+                rule.require_attribute((0.0..1.0).contains(p), "p must be in [0, 1)")?;
+                rule.same(1)
+            }
+            Op::DiceSums => rule.pixelwise(3).and_then(|n| some(&[n, 3])),
+            Op::DiceSumsGrad => {
+                let n = rule.pixelwise(4)?;
+                rule.require(inputs[3].dims() == [n, 3], "dsums are (N, 3)")?;
+                Ok(Some(inputs[0]))
+            }
+            Op::DiceLoss { smooth, .. } => {
+                rule.arity(1, 1, "1")?;
+                rule.dice_sums(*smooth)?;
+                Ok(Some(Shape::scalar()))
+            }
+            Op::DiceLossGrad { smooth, .. } => {
+                rule.arity(2, 2, "2")?;
+                rule.dice_sums(*smooth)?;
+                rule.require(inputs[1] == Shape::scalar(), "dloss is (1)")?;
+                Ok(Some(inputs[0]))
+            }
+            Op::BceLoss => rule.pixelwise(3).map(|_| Some(Shape::scalar())),
+            Op::BceLossGrad => {
+                rule.pixelwise(4)?;
+                rule.require(inputs[3] == Shape::scalar(), "dloss is (1)")?;
+                Ok(Some(inputs[0]))
+            }
+            Op::UpdateRunning { momentum, count } => {
+                rule.same(2)?;
+                rule.require_attribute(
+                    (0.0..=1.0).contains(momentum) && *count > 1,
+                    "momentum in [0, 1], count above 1",
+                )?;
+                Ok(None)
+            }
+            Op::SgdUpdate { .. } => rule.optimiser(3),
+            Op::AdamUpdate(_) => rule.optimiser(4),
+            Op::AverageUpdate => rule.optimiser(2),
+        }
+    }
+}
+
+fn some(dims: &[usize]) -> Inferred {
+    Ok(Some(Shape::new(dims)?))
+}
+
+/// The checks that rules are made of.
+struct Rule<'a> {
+    op: &'a Op,
+    inputs: &'a [Shape],
+}
+
+impl Rule<'_> {
+    fn arity(&self, least: usize, most: usize, expected: &'static str) -> Result<(), GraphError> {
+        let found = self.inputs.len();
+        if (least..=most).contains(&found) {
+            return Ok(());
+        }
+        Err(GraphError::Arity { op: self.op.name(), expected, found })
+    }
+
+    fn require(&self, holds: bool, rule: &'static str) -> Result<(), GraphError> {
+        if holds {
+            return Ok(());
+        }
+        Err(GraphError::Shapes { op: self.op.name(), rule, shapes: self.inputs.to_vec() })
+    }
+
+    fn require_attribute(&self, holds: bool, rule: &'static str) -> Result<(), GraphError> {
+        if holds {
+            return Ok(());
+        }
+        Err(GraphError::Attribute { op: self.op.name(), rule })
+    }
+
+    fn nchw(&self, i: usize) -> Result<[usize; 4], GraphError> {
+        self.inputs[i].nchw().ok_or(GraphError::Shapes {
+            op: self.op.name(),
+            rule: "a value of rank 4 is wanted",
+            shapes: self.inputs.to_vec(),
+        })
+    }
+
+    fn same(&self, count: usize) -> Inferred {
+        self.arity(count, count, ["0", "1", "2", "3"][count])?;
+        self.require(self.inputs.iter().all(|s| *s == self.inputs[0]), "all shapes must be equal")?;
+        Ok(Some(self.inputs[0]))
+    }
+
+    fn conv2d(&self, window: Window) -> Inferred {
+        self.arity(2, 3, "2 or 3")?;
+        let ([n, c, h, w], [o, i, kh, kw]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require(i == c && kh == window.kernel && kw == window.kernel, "weights are (Cout, Cin, K, K)")?;
+        self.require_attribute(window.kernel % 2 == 1, "the kernel must be odd")?;
+        self.require(self.inputs.len() < 3 || self.inputs[2].dims() == [o], "the bias is (Cout)")?;
+        some(&[n, o, window.output(h)?, window.output(w)?])
+    }
+
+    fn conv2d_grad_input(&self, window: Window, [h, w]: [usize; 2]) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let ([o, i, kh, kw], [n, c, ho, wo]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require(kh == window.kernel && kw == window.kernel && c == o, "weights are (Cout, Cin, K, K)")?;
+        self.require(
+            (window.output(h)?, window.output(w)?) == (ho, wo),
+            "dy must have the output's extents",
+        )?;
+        some(&[n, i, h, w])
+    }
+
+    fn conv2d_grad_weight(&self, window: Window) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let ([n, c, h, w], [nd, o, ho, wo]) = (self.nchw(0)?, self.nchw(1)?);
+        let want = (n, window.output(h)?, window.output(w)?);
+        self.require(want == (nd, ho, wo), "dy must have the output's extents")?;
+        some(&[o, c, window.kernel, window.kernel])
+    }
+
+    fn transpose(&self) -> Inferred {
+        self.arity(2, 3, "2 or 3")?;
+        let ([n, c, h, w], [i, o, kh, kw]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require(i == c && (kh, kw) == (2, 2), "weights are (Cin, Cout, 2, 2)")?;
+        self.require(self.inputs.len() < 3 || self.inputs[2].dims() == [o], "the bias is (Cout)")?;
+        some(&[n, o, 2 * h, 2 * w])
+    }
+
+    fn transpose_grad_input(&self) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let ([i, o, kh, kw], [n, c, h, w]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require(o == c && (kh, kw) == (2, 2), "weights are (Cin, Cout, 2, 2)")?;
+        self.require(h % 2 == 0 && w % 2 == 0, "dy has even extents")?;
+        some(&[n, i, h / 2, w / 2])
+    }
+
+    fn transpose_grad_weight(&self) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let ([n, c, h, w], [nd, o, hd, wd]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require((n, 2 * h, 2 * w) == (nd, hd, wd), "dy has twice the extents of x")?;
+        some(&[c, o, 2, 2])
+    }
+
+    fn upsample(&self, mode: Resize, factor: usize, adjoint: bool) -> Inferred {
+        self.arity(1, 1, "1")?;
+        self.require_attribute(factor >= 2, "the factor must be at least 2")?;
+        let [n, c, h, w] = self.nchw(0)?;
+        if adjoint {
+            self.require(h % factor == 0 && w % factor == 0, "extents must be multiples of the factor")?;
+            return some(&[n, c, h / factor, w / factor]);
+        }
+        match mode {
+            Resize::Nearest | Resize::Bilinear { .. } => some(&[n, c, h * factor, w * factor]),
+        }
+    }
+
+    fn normalise(&self, epsilon: f32, count: usize) -> Inferred {
+        self.arity(count, count, ["4", "5", "6"][count - 4])?;
+        self.require_attribute(epsilon > 0.0, "epsilon must be positive")?;
+        let [n, c, ..] = self.nchw(0)?;
+        let stats = self.inputs[1].dims();
+        let fits = matches!(stats, [s, g, 2] if (*s == n || *s == 1) && c % g == 0);
+        self.require(fits, "statistics are (N or 1, G, 2) with G a divisor of C")?;
+        self.require(self.inputs[2].dims() == [c] && self.inputs[3].dims() == [c], "gamma and beta are (C)")?;
+        self.require(count < 5 || self.inputs[4] == self.inputs[0], "dy must have the shape of x")?;
+        Ok(Some(self.inputs[0]))
+    }
+
+    /// Checks logits, target and field; returns the number of images.
+    fn pixelwise(&self, count: usize) -> Result<usize, GraphError> {
+        self.arity(count, count, if count == 3 { "3" } else { "4" })?;
+        let [n, c, ..] = self.nchw(0)?;
+        self.require(c == 1, "losses take one channel")?;
+        self.require(
+            self.inputs[1] == self.inputs[0] && self.inputs[2] == self.inputs[0],
+            "shapes must be equal",
+        )?;
+        Ok(n)
+    }
+
+    fn dice_sums(&self, smooth: f32) -> Result<(), GraphError> {
+        self.require_attribute(smooth > 0.0, "smooth must be positive")?;
+        self.require(matches!(self.inputs[0].dims(), [_, 3]), "sums are (N, 3)")
+    }
+
+    fn optimiser(&self, tensors: usize) -> Inferred {
+        self.arity(tensors + 1, tensors + 1, ["3", "4", "5"][tensors - 2])?;
+        let equal = self.inputs[..tensors].iter().all(|s| *s == self.inputs[0]);
+        self.require(equal, "weight, gradient and moments must have one shape")?;
+        self.require(self.inputs[tensors].dims() == [Hyper::COUNT], "hyper is (4)")?;
+        Ok(None)
+    }
+}
