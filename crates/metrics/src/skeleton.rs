@@ -21,7 +21,9 @@ pub fn cl_dice(mask: &Mask) -> Option<f64> {
 /// Zhang and Suen, "A fast parallel algorithm for thinning digital patterns", CACM 27(3), 1984, with the condition of
 /// its first sub-iteration rotated by half a turn in the second. Beyond the border everything is background.
 ///
-/// The rule as published erases a 2x2 square altogether; a vessel of that shape is one speck of four pixels.
+/// The rule as published erases a 2x2 square altogether; a vessel of that shape is one speck of four pixels. It keeps
+/// more diagonal steps than scikit-image's `skeletonize`: clDice of DRIVE's second observer against the first is 0.757
+/// by the rule here and 0.763 by scikit-image 0.26, so figures compare only within one rule.
 ///
 /// # Panics
 /// When the mask's length is not width x height.

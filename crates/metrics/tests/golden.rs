@@ -1,5 +1,7 @@
 //! Against scikit-learn, scikit-image and scipy (`fixtures/metrics/golden.json`, made by `generate.py` beside it).
 
+#![allow(clippy::unwrap_used)]
+
 use fovea_metrics::{
     Confusion, DiceObjective, ImageScores, METRICS, Mask, Pixels, Ranking, ThresholdSearch, cl_dice,
     sign_flip_test, skeletonize, wilcoxon_signed_rank,
@@ -51,17 +53,35 @@ fn scores_equal_scikit_learn() {
 }
 
 #[test]
-fn skeletons_equal_scikit_image() {
+fn skeletons_equal_the_paper() {
     let g = golden();
-    let threshold = g.json["threshold"].as_f64().unwrap() as f32;
     let pixels = Pixels::new(g.extent, &g.probability, &g.label, &g.field).unwrap();
-    let at = pixels.at(threshold);
+    let at = pixels.at(g.json["threshold"].as_f64().unwrap() as f32);
     let [prediction, _] = Mask::new(g.extent, &at, &g.label, &g.field).unwrap().clipped();
-    for (image, key) in [(&g.label, "skeleton_of_label"), (&prediction, "skeleton_of_prediction_in_field")] {
-        let (found, expected) = (skeletonize(g.extent, image), mask(&g.json[key]));
-        let differ = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
-        assert_eq!(differ, 0, "{key}: {differ} of {} pixels differ", expected.len());
+    for (image, key) in
+        [(&g.label, "zhang_suen_of_label"), (&prediction, "zhang_suen_of_prediction_in_field")]
+    {
+        assert_eq!(skeletonize(g.extent, image), mask(&g.json[key]), "{key}");
     }
+}
+
+/// scikit-image's `skeletonize` thins by a table of its own, which also prunes spurs and diagonal steps: it keeps
+/// fewer pixels, nearly all of them next to one of ours, and the centreline Dice stays close even on this noisy image.
+#[test]
+fn skeletons_agree_with_scikit_image() {
+    let g = golden();
+    let ([w, h], ours, theirs) =
+        (g.extent, skeletonize(g.extent, &g.label), mask(&g.json["scikit_image_of_label"]));
+    let near = |at: usize| {
+        let (x, y) = (at % w, at / w);
+        (y.saturating_sub(1)..(y + 2).min(h))
+            .any(|v| (x.saturating_sub(1)..(x + 2).min(w)).any(|u| ours[v * w + u] != 0))
+    };
+    let total = theirs.iter().filter(|&&t| t != 0).count();
+    let met = (0..w * h).filter(|&i| theirs[i] != 0 && near(i)).count();
+    assert!(met as f64 > 0.95 * total as f64, "{met} of {total}");
+    let [a, b] = ["cl_dice", "cl_dice_scikit_image"].map(|k| g.json[k].as_f64().unwrap());
+    assert!((a - b).abs() < 0.02, "{a} {b}");
 }
 
 #[test]
