@@ -190,7 +190,7 @@ impl Graph {
         op.infer(&shapes)
     }
 
-    fn declare(&mut self, name: String, shape: Shape, storage: Storage) -> ValueId {
+    pub(crate) fn declare(&mut self, name: String, shape: Shape, storage: Storage) -> ValueId {
         self.values.push(Value { shape, storage, name });
         ValueId(self.values.len() as u32 - 1)
     }

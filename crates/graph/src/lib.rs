@@ -8,6 +8,7 @@
 
 mod error;
 mod executor;
+mod fuse;
 mod graph;
 mod infer;
 mod op;
@@ -17,6 +18,7 @@ pub mod reference;
 
 pub use error::{ExecuteError, GraphError};
 pub use executor::{Executor, Step};
+pub use fuse::{Fused, fuse};
 pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};
 pub use op::{Activation, AdamRule, Affine, Hyper, Op, Resize, StatsOver};
 pub use plan::{ALIGN, Plan};

@@ -42,7 +42,7 @@ pub enum Op {
     ConvTranspose2x2GradInput,
     /// `(x; dy) -> Cin,Cout,2,2`: adjoint of [`Op::ConvTranspose2x2`] in `w`.
     ConvTranspose2x2GradWeight,
-    /// `(x: N,C,H,W) -> N,C,Ho,Wo`: largest value of each window; padding never wins.
+    /// `(x: N,C,H,W) -> N,C,Ho,Wo`: largest value of each window; padding never wins, a NaN always does.
     MaxPool2d {
         /// Kernel, stride and padding.
         window: Window,
@@ -128,7 +128,9 @@ pub enum Op {
         /// Which of the two.
         which: Affine,
     },
-    /// `(x; stats; gamma; beta; dy; sums) -> like x`: adjoint in `x`, through the statistics too.
+    /// `(x; stats; gamma; beta; dy; sums) -> like x`: adjoint in `x`, through the statistics too. With `dxh = gamma dz` and
+    /// means over everything that one statistic covers (taken from `sums` and `gamma`):
+    /// `(dxh - mean(dxh) - xh mean(dxh xh)) / sqrt(var + epsilon)`.
     NormaliseGradInput {
         /// Of the forward op.
         epsilon: f32,
@@ -136,7 +138,9 @@ pub enum Op {
         activation: Activation,
     },
     /// `(x) -> like x`: zeroes with probability `p`, scales the rest by 1/(1-p). The mask is a function of (seed, step,
-    /// `stream`, element), so the op is its own adjoint.
+    /// `stream`, element), so the op is its own adjoint. Element `i` (row-major over the whole value) uses word `i % 4` of
+    /// block `i / 4` of `Stream::new(step.seed, "dropout", [step.index, stream])` and is kept when
+    /// `(word >> 8) as f32 / 2^24 >= p`.
     Dropout {
         /// Probability of zero, below 1.
         p: f32,
@@ -184,7 +188,9 @@ pub enum Op {
         weight_decay: f32,
     },
     /// `(w; g; m; v; hyper: 4)`, in place: Adam (Kingma and Ba, ICLR 2015, algorithm 1) or AdamW
-    /// (Loshchilov and Hutter, ICLR 2019, algorithm 2).
+    /// (Loshchilov and Hutter, ICLR 2019, algorithm 2), in PyTorch's order: decoupled decay acts first,
+    /// `w -= lr decay w`, while the L2 form adds `decay w` to `g`; then `m = beta1 m + (1 - beta1) g`,
+    /// `v = beta2 v + (1 - beta2) g^2`, `w -= lr (m / c1) / (sqrt(v / c2) + epsilon)` with the corrections of [`Hyper`].
     AdamUpdate(AdamRule),
     /// `(average; w; hyper: 4)`, in place: `average += (1 - decay) (w - average)`.
     AverageUpdate,
@@ -262,7 +268,8 @@ pub enum Resize {
     Nearest,
     /// Linear in both axes.
     Bilinear {
-        /// True: corner pixels' centres coincide. False: pixel areas coincide (half-pixel centres).
+        /// True: corner pixels' centres coincide, source = y (H-1)/(fH-1). False: pixel areas coincide (half-pixel
+        /// centres), source = max((y + 0.5) / f - 0.5, 0). Then rows floor(source) and the next, at most H-1.
         align_corners: bool,
     },
 }
