@@ -66,6 +66,214 @@ pub enum DataError {
         /// Columns found.
         found_width: usize,
     },
+    /// The file, or what it unpacks to, is larger than this crate reads.
+    #[error("{}: more than {limit_bytes} bytes {stage}; no fundus image needs that many", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// `on disk` or `after gunzip`.
+        stage: &'static str,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The content begins like none of the formats that this crate reads, whatever its name says.
+    #[error("{}: not a TIFF, GIF, PNG, JPEG or binary PNM (P5, P6) file: it begins with {start}", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The first bytes, as a person can read them.
+        start: String,
+    },
+    /// The content begins like a known format but cannot be read.
+    #[error("{}: as {format}: {fault}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// The format that the first bytes announce.
+        format: &'static str,
+        /// What is wrong with it.
+        fault: DecodeFault,
+    },
+    /// A label or field-of-view mask whose red, green and blue differ: it is a picture, not a mask.
+    #[error("{}: pixel (row {row}, column {column}) is coloured; a label or mask must be grey", path.display())]
+    Coloured {
+        /// The file.
+        path: PathBuf,
+        /// Row of the first coloured pixel.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// A label with values between its two levels.
+    #[error(
+        "{}: not binary: value {value} of {max} at (row {row}, column {column}), {levels} levels in all; \
+         a label holds two levels, or values within a fifth of 0 and {max}",
+        path.display()
+    )]
+    NotBinary {
+        /// The file.
+        path: PathBuf,
+        /// The first value between the levels.
+        value: u16,
+        /// The format's largest value.
+        max: u16,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Distinct values in the file.
+        levels: usize,
+    },
+    /// A label without a vessel, or a field of view without a pixel.
+    #[error("{}: every pixel is background; the {what} is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// `label` or `field of view`.
+        what: &'static str,
+    },
+    /// A label that calls everything a vessel.
+    #[error("{}: every pixel has the same value {value}; a label needs vessels and background", path.display())]
+    Uniform {
+        /// The file.
+        path: PathBuf,
+        /// That value.
+        value: u16,
+    },
+    /// No field of view stands out of the image.
+    #[error("{}: no field of view found: no pixel's red value is above {red_min:.3}; give a mask", path.display())]
+    NoField {
+        /// The photograph.
+        path: PathBuf,
+        /// The threshold, in `[0, 1]`.
+        red_min: f32,
+    },
+    /// The folder is laid out like none of the sets that this crate knows.
+    #[error(
+        "{}: no known layout; expected one of DRIVE (`training`, `test`, or `images` with `1st_manual`), \
+         STARE (`stare-images` with `labels-ah`), CHASE_DB1 (`Image_01L.jpg` with `Image_01L_1stHO.png`), \
+         HRF (`images` with `manual1`), or `images` with `labels` or `manual`",
+        path.display()
+    )]
+    UnknownLayout {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder of photographs holds none.
+    #[error("{}: no image files", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A photograph without the first observer's label.
+    #[error("{}: no label for `{name}`; expected one in {}", image.display(), labels.display())]
+    MissingLabel {
+        /// The sample's name.
+        name: String,
+        /// The photograph.
+        image: PathBuf,
+        /// The folder searched.
+        labels: PathBuf,
+    },
+    /// Two files claim the same place in the same sample.
+    #[error("{} and {} are both the {what} of `{name}`; keep one", first.display(), second.display())]
+    Ambiguous {
+        /// The sample's name.
+        name: String,
+        /// `image`, `label`, `second label` or `field-of-view mask`.
+        what: &'static str,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A label or mask whose sides differ from its photograph's.
+    #[error(
+        "{}: {found_height} x {found_width} pixels, but its image {} has {height} x {width}",
+        path.display(), image.display()
+    )]
+    SidesDiffer {
+        /// The label or mask.
+        path: PathBuf,
+        /// The photograph.
+        image: PathBuf,
+        /// The photograph's rows.
+        height: usize,
+        /// The photograph's columns.
+        width: usize,
+        /// The label's or mask's rows.
+        found_height: usize,
+        /// The label's or mask's columns.
+        found_width: usize,
+    },
+    /// An index past the data set's end.
+    #[error("{dataset} has {samples} samples, number {index} (from 0) was asked for")]
+    Index {
+        /// The data set.
+        dataset: String,
+        /// Its samples.
+        samples: usize,
+        /// The index.
+        index: usize,
+    },
+    /// A data set that is not under the data folder.
+    #[error("{dataset} is not at {}: obtain it from {from} and unpack it there", path.display())]
+    NotPresent {
+        /// The data set.
+        dataset: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Where to get it.
+        from: &'static str,
+    },
+}
+
+/// Why a file of a known format cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeFault {
+    /// The header declares no pixel, or too many.
+    #[error("the header declares {height} x {width} pixels, 1 to {pixels_max} in all are read")]
+    Size {
+        /// Rows declared.
+        height: u64,
+        /// Columns declared.
+        width: u64,
+        /// The limit.
+        pixels_max: usize,
+    },
+    /// The file ends before its image does.
+    #[error("cut short: the image needs {expected} bytes, {found} are left")]
+    CutShort {
+        /// Bytes that the header asks for.
+        expected: usize,
+        /// Bytes that follow it.
+        found: usize,
+    },
+    /// The bytes break the format's rules.
+    #[error("corrupt: {reason}")]
+    Corrupt {
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A legal file of a kind that is not read.
+    #[error("not supported: {what}; convert it to 8- or 16-bit grey or RGB")]
+    Unsupported {
+        /// The kind.
+        what: String,
+    },
+}
+
+impl DecodeFault {
+    /// A [`DecodeFault::Corrupt`] with a decoder's own words.
+    pub(crate) fn corrupt(reason: impl std::fmt::Display) -> Self {
+        Self::Corrupt { reason: reason.to_string() }
+    }
+
+    /// A [`DecodeFault::Unsupported`].
+    pub(crate) fn unsupported(what: impl std::fmt::Display) -> Self {
+        Self::Unsupported { what: what.to_string() }
+    }
 }
 
 impl DataError {

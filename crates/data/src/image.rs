@@ -2,8 +2,9 @@
 
 use crate::error::{DataError, Result};
 
-/// The most pixels that an image may have (about 8,000 x 8,000). A 45-megapixel fundus camera stays below.
-pub const PIXELS_MAX: usize = 64_000_000;
+/// The most pixels that an image may have. Ultra-wide-field fundus cameras make about 12 million, HRF has 8 million;
+/// at the limit an [`Image`] takes 384 MB.
+pub const PIXELS_MAX: usize = 32_000_000;
 
 /// Channels of an [`Image`]: red, green, blue. Grey sources are replicated.
 pub const CHANNELS: usize = 3;

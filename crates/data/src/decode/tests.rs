@@ -1,0 +1,1 @@
+//! Every format, made here: sound, cut short, lying about its size, mutated.
