@@ -7,12 +7,14 @@ mod conv;
 mod elementwise;
 mod executor;
 mod loss;
+mod named;
 mod norm;
 mod optimise;
 mod spatial;
 mod view;
 
 pub use executor::ReferenceExecutor;
+pub use named::op_named;
 
 use crate::{Op, Step};
 use fovea_tensor::Shape;
