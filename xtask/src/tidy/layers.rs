@@ -30,6 +30,9 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("luminal", &[]),
 ];
 
+/// Where people read the table.
+const PAGE: &str = "crates/ARCHITECTURE.md";
+
 /// Checks the tree's manifests.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Violation>> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
@@ -46,7 +49,9 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Violation>> {
     });
     let manifests: Vec<Manifest> = manifests.collect::<anyhow::Result<_>>()?;
     let layers = &workspace.metadata.layers;
+    let page = std::fs::read_to_string(root.join(PAGE)).with_context(|| format!("reading {PAGE}"))?;
     let mut found = unused_rows(layers, &workspace.packages);
+    found.extend(described(layers, &page));
     for (package, manifest) in workspace.packages.iter().zip(&manifests) {
         found.extend(arrows(layers, package, manifest));
         found.extend(confinement(package, manifest));
@@ -134,6 +139,23 @@ fn unused_rows(layers: &Layers, packages: &[Package]) -> Vec<Violation> {
         fix: "remove the row from [workspace.metadata.layers]",
     };
     gone.map(violation).collect()
+}
+
+/// Rule `layers`: the page for people has each row of the table.
+fn described(layers: &Layers, page: &str) -> Vec<Violation> {
+    let rows = layers.iter().map(|(name, place)| {
+        let column = format!("{:?}", place.column).to_lowercase();
+        format!("| {} | `{name}` | {column} |", place.layer)
+    });
+    let missing = rows.filter(|row| !page.lines().any(|line| line.starts_with(row)));
+    let violation = |row| Violation {
+        path: PAGE.to_owned(),
+        line: 1,
+        rule: "layers",
+        message: format!("no row `{row} ...`"),
+        fix: "describe the crate there in one line, as in [workspace.metadata.layers]",
+    };
+    missing.map(violation).collect()
 }
 
 /// Rule `layers`: every crate has a place, and every arrow leads down inside its column.

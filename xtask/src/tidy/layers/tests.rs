@@ -90,3 +90,13 @@ fn lints_are_taken() {
     assert_eq!(lints(&manifest("[lints]\nworkspace = true\n")), None);
     assert!(lints(&manifest("[dependencies]\n")).is_some());
 }
+
+#[test]
+fn the_page_has_every_row() {
+    let row = |(name, place): (&String, &Place)| {
+        format!("| {} | `{name}` | {} | words |\n", place.layer, format!("{:?}", place.column).to_lowercase())
+    };
+    let page: String = layers().iter().map(row).collect();
+    assert_eq!(described(&layers(), &page), []);
+    assert_eq!(described(&layers(), &page.replace("| 2 | `cpu`", "| 3 | `cpu`")).len(), 1);
+}
