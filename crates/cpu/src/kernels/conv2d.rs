@@ -1,0 +1,83 @@
+//! Convolution and its two gradients: which kernel serves which geometry.
+
+use super::correlate::{Correlation, Epilogue, correlate};
+use super::im2col::{self, Gemm};
+use super::outer::{Outer, outer};
+use fovea_graph::Activation;
+use fovea_tensor::{Shape, Window};
+
+/// `y = activation(conv(x, w) + bias)`; shapes as in `Op::Conv2d`.
+pub(crate) fn forward(
+    window: Window,
+    activation: Activation,
+    inputs: &[&[f32]],
+    [x, w, y]: [Shape; 3],
+    out: &mut [f32],
+) {
+    let (xd, wd, yd) = (four(x), four(w), four(y));
+    let epilogue = Epilogue { bias: inputs.get(2).copied(), activation };
+    if window.stride != 1 {
+        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
+        return im2col::forward(&gemm, inputs[0], inputs[1], epilogue, out);
+    }
+    let taps = window.kernel * window.kernel;
+    let weights = inputs[1];
+    let c = Correlation {
+        images: xd[0],
+        inputs: xd[1],
+        outputs: wd[0],
+        input: plane(xd),
+        output: plane(yd),
+        kernel: window.kernel,
+        padding: window.padding,
+    };
+    correlate(&c, inputs[0], |o, i, t| weights[(o * xd[1] + i) * taps + t], epilogue, out);
+}
+
+/// `dx` from `w` and `dy`: for stride 1 the correlation of `dy` with the kernel turned by 180 degrees and its channels swapped.
+pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [Shape; 3], dx: &mut [f32]) {
+    let (wd, yd, xd) = (four(ws), four(ys), four(xs));
+    if window.stride != 1 {
+        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
+        return im2col::grad_input(&gemm, w, dy, dx);
+    }
+    let taps = window.kernel * window.kernel;
+    let c = Correlation {
+        images: xd[0],
+        inputs: wd[0],
+        outputs: wd[1],
+        input: plane(yd),
+        output: plane(xd),
+        kernel: window.kernel,
+        padding: window.kernel - 1 - window.padding,
+    };
+    let plain = Epilogue { bias: None, activation: Activation::Identity };
+    correlate(&c, dy, |i, o, t| w[(o * wd[1] + i) * taps + taps - 1 - t], plain, dx);
+}
+
+/// `dw` from `x` and `dy`.
+pub(crate) fn grad_weight(window: Window, x: &[f32], dy: &[f32], [xs, ys]: [Shape; 2], dw: &mut [f32]) {
+    let (xd, yd) = (four(xs), four(ys));
+    if window.stride != 1 {
+        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
+        return im2col::grad_weight(&gemm, x, dy, dw);
+    }
+    let o = Outer {
+        images: xd[0],
+        inputs: xd[1],
+        outputs: yd[1],
+        input: plane(xd),
+        output: plane(yd),
+        kernel: window.kernel,
+        padding: window.padding,
+    };
+    outer(&o, x, dy, dw);
+}
+
+fn four(shape: Shape) -> [usize; 4] {
+    shape.nchw().expect("shape inference gives convolutions rank 4")
+}
+
+fn plane([_, _, h, w]: [usize; 4]) -> [usize; 2] {
+    [h, w]
+}

@@ -1,0 +1,250 @@
+//! Cross-correlation with stride 1: forward convolution and its input gradient.
+//!
+//! A strip of input rows is packed with a zero border into this core's cache; then each tap of the kernel is a constant
+//! shift of the flat strip (see [`Strip`]), and the inner kernel is that of a matrix product whose right-hand
+//! side is read in place: `OC` output channels times `NV` registers of pixels stay in registers while
+//! input channels and taps go by. The roads not taken: an im2col matrix (streams nine times the input
+//! through memory) and `matrixmultiply` on packed panels (its panels are copied anew for every tap).
+
+use super::pack::{Strip, blocks, pack_weights, strips};
+use super::share::{Parts, with_scratch};
+use super::simd::{Isa, Plain, Simd, isa};
+use fovea_graph::Activation;
+use rayon::prelude::*;
+
+/// Packed strips take at most this many floats: half of a 1 MiB second-level cache.
+const STRIP_FLOATS: usize = 128 * 1024;
+/// Strips of more rows would leave threads idle at the end.
+const STRIP_ROWS: usize = 32;
+/// Most results of one call of the inner kernel per channel.
+const TILE: usize = 128;
+
+/// One correlation: `(N, inputs, H, W)` by `kernel x kernel` taps gives `(N, outputs, Ho, Wo)`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Correlation {
+    pub(crate) images: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) kernel: usize,
+    pub(crate) padding: usize,
+}
+
+/// What happens to each sum before it is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a> {
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) activation: Activation,
+}
+
+/// Runs it. `weight(output, input, tap)` gives the weights in any order; taps count row by row.
+pub(crate) fn correlate(
+    c: &Correlation,
+    x: &[f32],
+    weight: impl Fn(usize, usize, usize) -> f32,
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) {
+    let taps = c.kernel * c.kernel;
+    let blocks = blocks(c.outputs, widths());
+    let mut packed = Vec::with_capacity((c.outputs + 8) * c.inputs * taps);
+    for &block in &blocks {
+        pack_weights(&mut packed, block, [c.outputs, c.inputs, taps], &weight);
+    }
+    let pitch = c.input[1] + c.padding;
+    let fit = (STRIP_FLOATS / (c.inputs * pitch)).saturating_sub(c.kernel - 1);
+    let strips = strips(c.output[0], fit.clamp(1, STRIP_ROWS), pitch, c.kernel, c.padding);
+    let parts = Parts::new(y);
+    let tasks = c.images * strips.len();
+    (0..tasks).into_par_iter().for_each(|task| {
+        let (image, strip) = (task / strips.len(), strips[task % strips.len()]);
+        let plane = strip.plane(TILE);
+        with_scratch(c.inputs * plane + 8 * (strip.flat() + TILE), |scratch| {
+            let (input, sums) = scratch.split_at_mut(c.inputs * plane);
+            let pixels = c.input[0] * c.input[1];
+            for i in 0..c.inputs {
+                let from = &x[(image * c.inputs + i) * pixels..][..pixels];
+                strip.pack(from, c.input, &mut input[i * plane..(i + 1) * plane]);
+            }
+            let mut weights = &packed[..];
+            for &(first, width) in &blocks {
+                let (own, rest) = weights.split_at(width * c.inputs * taps);
+                weights = rest;
+                strip_block(&strip, width, input, plane, own, sums);
+                let live = first..c.outputs.min(first + width);
+                store(c, &strip, image, live, sums, epilogue, &parts);
+            }
+        });
+    });
+}
+
+/// Widths of output-channel blocks that the inner kernel is compiled for, widest first.
+fn widths() -> &'static [usize] {
+    match isa() {
+        Isa::Avx512 => &[8, 6, 4, 2, 1],
+        Isa::Avx2 | Isa::Portable => &[6, 4, 2, 1],
+    }
+}
+
+/// Sums of one block of output channels over a strip: `sums` is `[width][flat + TILE]`.
+fn strip_block(strip: &Strip, width: usize, input: &[f32], plane: usize, weights: &[f32], sums: &mut [f32]) {
+    let offsets: Vec<usize> =
+        (0..strip.kernel * strip.kernel).map(|t| t / strip.kernel * strip.pitch + t % strip.kernel).collect();
+    let tile = Tile { input, plane, offsets: &offsets, weights, flat: strip.flat(), sums };
+    match isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa` has seen AVX-512 and FMA on this machine.
+        Isa::Avx512 => unsafe { block_avx512(tile, width) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `isa` has seen AVX2 and FMA on this machine.
+        Isa::Avx2 => unsafe { block_avx2(tile, width) },
+        _ => block_plain(tile, width),
+    }
+}
+
+/// Operands of [`run`].
+struct Tile<'a> {
+    input: &'a [f32],
+    plane: usize,
+    offsets: &'a [usize],
+    weights: &'a [f32],
+    flat: usize,
+    sums: &'a mut [f32],
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
+fn block_avx512(tile: Tile<'_>, width: usize) {
+    use std::arch::x86_64::__m512;
+    // SAFETY: compiled for AVX-512.
+    unsafe {
+        match width {
+            8 => run::<__m512, 8, 3>(tile),
+            6 => run::<__m512, 6, 4>(tile),
+            4 => run::<__m512, 4, 6>(tile),
+            2 => run::<__m512, 2, 8>(tile),
+            1 => run::<__m512, 1, 8>(tile),
+            _ => unreachable!("blocks have the widths of `widths`"),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn block_avx2(tile: Tile<'_>, width: usize) {
+    use std::arch::x86_64::__m256;
+    // SAFETY: compiled for AVX2 and FMA.
+    unsafe {
+        match width {
+            6 => run::<__m256, 6, 2>(tile),
+            4 => run::<__m256, 4, 3>(tile),
+            2 => run::<__m256, 2, 4>(tile),
+            1 => run::<__m256, 1, 8>(tile),
+            _ => unreachable!("blocks have the widths of `widths`"),
+        }
+    }
+}
+
+fn block_plain(tile: Tile<'_>, width: usize) {
+    // SAFETY: plain arithmetic needs no instruction set.
+    unsafe {
+        match width {
+            6 => run::<Plain, 6, 1>(tile),
+            4 => run::<Plain, 4, 1>(tile),
+            2 => run::<Plain, 2, 2>(tile),
+            1 => run::<Plain, 1, 4>(tile),
+            _ => unreachable!("blocks have the widths of `widths`"),
+        }
+    }
+}
+
+/// All tiles of a strip for `OC` output channels, `NV` registers of results at a time.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn run<V: Simd, const OC: usize, const NV: usize>(tile: Tile<'_>) {
+    let Tile { input, plane, offsets, weights, flat, sums } = tile;
+    let step = NV * V::LANES;
+    let reach = offsets.last().copied().unwrap_or(0);
+    let inputs = input.len() / plane;
+    let stride = flat + TILE;
+    let last = flat.next_multiple_of(step);
+    // These bounds make every access below valid; they hold by construction of strips and blocks.
+    assert!(step <= TILE && last + reach <= plane && sums.len() >= OC * stride);
+    assert!(weights.len() == OC * inputs * offsets.len());
+    for at in (0..flat).step_by(step) {
+        // SAFETY: reads reach `at + step + reach <= plane` floats into each plane, writes `at + step <= stride` floats into
+        // each row of sums, and one pass takes `OC` weights per input and tap: all within the bounds asserted above.
+        unsafe {
+            let mut acc = [[V::splat(0.0); NV]; OC];
+            let mut w = weights.as_ptr();
+            for i in 0..inputs {
+                let x = input.as_ptr().add(i * plane + at);
+                for &offset in offsets {
+                    let mut v = [V::splat(0.0); NV];
+                    for (k, v) in v.iter_mut().enumerate() {
+                        *v = V::load(x.add(offset + k * V::LANES));
+                    }
+                    for (o, acc) in acc.iter_mut().enumerate() {
+                        let factor = V::splat(*w.add(o));
+                        for k in 0..NV {
+                            acc[k] = v[k].mul_add(factor, acc[k]);
+                        }
+                    }
+                    w = w.add(OC);
+                }
+            }
+            for (o, acc) in acc.iter().enumerate() {
+                for (k, a) in acc.iter().enumerate() {
+                    a.store(sums.as_mut_ptr().add(o * stride + at + k * V::LANES));
+                }
+            }
+        }
+    }
+}
+
+/// Copies the pixels among the sums of a strip to the output, through bias and activation.
+fn store(
+    c: &Correlation,
+    strip: &Strip,
+    image: usize,
+    live: std::ops::Range<usize>,
+    sums: &[f32],
+    epilogue: Epilogue<'_>,
+    parts: &Parts<'_>,
+) {
+    let [ho, wo] = c.output;
+    for (lane, o) in live.enumerate() {
+        let from = &sums[lane * (strip.flat() + TILE)..];
+        let bias = epilogue.bias.map_or(0.0, |b| b[o]);
+        let start = ((image * c.outputs + o) * ho + strip.first) * wo;
+        // SAFETY: each (image, strip, output channel) is one task's alone.
+        let to = unsafe { parts.part(start..start + strip.rows * wo) };
+        for r in 0..strip.rows {
+            let row = &mut to[r * wo..(r + 1) * wo];
+            finish(&from[r * strip.pitch..][..wo], bias, epilogue.activation, row);
+        }
+    }
+}
+
+super::simd::vectorised! {
+    /// `to = activation(from + bias)` for the activations that a convolution can fuse.
+    fn finish(from: &[f32], bias: f32, activation: Activation, to: &mut [f32]) {
+        match activation {
+            Activation::Identity | Activation::Silu => {
+                for (t, f) in to.iter_mut().zip(from) { *t = f + bias; }
+            }
+            Activation::Relu => {
+                for (t, f) in to.iter_mut().zip(from) { let v = f + bias; *t = if v < 0.0 { 0.0 } else { v }; }
+            }
+            Activation::LeakyRelu { slope } => {
+                for (t, f) in to.iter_mut().zip(from) { let v = f + bias; *t = if v < 0.0 { slope * v } else { v }; }
+            }
+            Activation::Sigmoid => {
+                for (t, f) in to.iter_mut().zip(from) { *t = super::math::sigmoid(f + bias); }
+            }
+        }
+    }
+}
