@@ -9,7 +9,7 @@ mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,14 +26,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Repro { arguments } => forward::run(forward::REPRO, &arguments),
         Command::Bench { arguments } => forward::run(forward::BENCH, &arguments),
-        Command::Tidy => tidy::run(root()),
-        Command::Test { only } => pipeline::run(root(), only),
+        Command::Tidy => tidy::run(&root()),
+        Command::Test { only } => pipeline::run(&root(), only),
     }
 }
 
-/// The workspace's folder.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+/// The workspace's folder: what cargo says at run time, since checkouts that share a target folder share this binary.
+fn root() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).parent().unwrap_or(Path::new(".")).to_path_buf()
 }
 
 #[derive(Parser)]

@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn walk_and_git_find_this_file() {
-        let root = crate::root();
+        let root = &crate::root();
         let walked = walk(root).unwrap();
         assert!(walked.contains(&"xtask/src/tidy/tree.rs".to_owned()));
         assert!(walked.iter().all(|p| !p.starts_with("target/") && !p.starts_with(".git/")));
