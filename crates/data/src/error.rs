@@ -226,6 +226,57 @@ pub enum DataError {
         /// Where to get it.
         from: &'static str,
     },
+    /// A field-of-view mask without a pixel.
+    #[error("the field of view has no pixel; check the sample's mask")]
+    EmptyField,
+    /// A split that the samples do not suffice for.
+    #[error(
+        "{train} training and {test} test samples of {samples}: both must be at least 1, together at most {samples}"
+    )]
+    SplitSize {
+        /// Samples there are.
+        samples: usize,
+        /// Training samples asked for.
+        train: usize,
+        /// Test samples asked for.
+        test: usize,
+    },
+    /// A fold that does not exist.
+    #[error(
+        "fold {fold} (from 0) of {folds} over {samples} samples: choose 2 to {samples} folds and a fold below their number"
+    )]
+    SplitFold {
+        /// Samples there are.
+        samples: usize,
+        /// Folds asked for.
+        folds: usize,
+        /// The fold asked for.
+        fold: usize,
+    },
+    /// One sample twice in a split: a test on it would measure memory.
+    #[error("`{name}` is in the split twice, by name or by content; remove one")]
+    SplitOverlap {
+        /// The sample.
+        name: String,
+    },
+    /// A sample of the split that the data set lacks.
+    #[error("the split names `{name}`, which {dataset} does not have")]
+    SplitMissing {
+        /// The sample.
+        name: String,
+        /// The data set.
+        dataset: String,
+    },
+    /// A sample whose files are not those that the split was made with.
+    #[error(
+        "the files of `{name}` in {dataset} differ from those that the split was made with; restore them or split anew"
+    )]
+    SplitChanged {
+        /// The sample.
+        name: String,
+        /// The data set.
+        dataset: String,
+    },
 }
 
 /// Why a file of a known format cannot be read.

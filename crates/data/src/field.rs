@@ -2,24 +2,36 @@
 
 use crate::image::{Image, Mask};
 
-/// Red values above this are retina, the rest is the camera's black frame (35 of 255; the retina is bright in red, and the
-/// sensor's noise in the frame stays below).
+/// Red values up to this are never retina: the camera's black frame and its noise (35 of 255).
 pub const FIELD_RED_MIN: f32 = 35.0 / 255.0;
+
+/// Where the threshold lies on the way from the frame's median red to the field's: glare lifts the whole frame of some
+/// photographs to about [`FIELD_RED_MIN`] (STARE 0044), and the field's dim rim must stay inside.
+const FRAME_TO_FIELD: f32 = 0.15;
 
 /// Radius of the majority filter that smooths the found edge, as a fraction of the image's shorter side.
 const SMOOTH_FRACTION: f32 = 0.01;
 
-/// The field of view of a fundus photograph: the largest 4-connected region whose red is above [`FIELD_RED_MIN`], its holes
-/// filled, its edge smoothed by a majority filter. `None` where no pixel is bright enough.
+/// The field of view of a fundus photograph: the largest 4-connected region of bright red, its holes filled, its edge
+/// smoothed by a majority filter. `None` where no pixel is bright enough.
+///
+/// A first region, above [`FIELD_RED_MIN`], tells field from frame; the threshold is then raised to 15 % of the way from the
+/// frame's median red to the field's, and the region found again.
 #[must_use]
 pub fn field_of_view(image: &Image) -> Option<Mask> {
-    let (height, width) = (image.height, image.width);
-    let bright = image.channel(0).iter().map(|&v| u8::from(v > FIELD_RED_MIN)).collect();
-    let mut mask = Mask { height, width, data: bright };
-    keep_largest(&mut mask)?;
-    fill_holes(&mut mask);
-    let radius = (height.min(width) as f32 * SMOOTH_FRACTION).round() as usize;
-    let mut mask = majority(&mask, radius);
+    let first = brightest_region(image, FIELD_RED_MIN)?;
+    let median_where = |on: u8| {
+        let pixels = image.channel(0).iter().zip(&first.data);
+        median(pixels.filter(|(_, v)| **v == on).map(|(red, _)| *red).collect())
+    };
+    let threshold = match (median_where(0), median_where(1)) {
+        (Some(frame), Some(field)) => FIELD_RED_MIN.max(frame + FRAME_TO_FIELD * (field - frame)),
+        // All of it is field.
+        _ => return Some(first),
+    };
+    let rough = brightest_region(image, threshold)?;
+    let radius = (image.height.min(image.width) as f32 * SMOOTH_FRACTION).round() as usize;
+    let mut mask = majority(&rough, radius);
     keep_largest(&mut mask)?;
     Some(mask)
 }
@@ -55,6 +67,20 @@ impl FieldBox {
     pub fn diameter(&self) -> usize {
         self.height.max(self.width)
     }
+}
+
+/// The largest region whose red is above `threshold`, without holes.
+fn brightest_region(image: &Image, threshold: f32) -> Option<Mask> {
+    let data = image.channel(0).iter().map(|&v| u8::from(v > threshold)).collect();
+    let mut mask = Mask { height: image.height, width: image.width, data };
+    keep_largest(&mut mask)?;
+    fill_holes(&mut mask);
+    Some(mask)
+}
+
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
 /// Clears all but the largest 4-connected region (the first in reading order among equals); `None` if there is none.
@@ -141,4 +167,66 @@ fn majority(mask: &Mask, radius: usize) -> Mask {
         }
     }
     Mask { height, width, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disc of radius 40 in 100 x 120 pixels: red inside, `frame` outside.
+    fn disc(frame: f32, red: impl Fn(usize, usize) -> f32) -> (Image, Mask) {
+        let inside = |y: usize, x: usize| (y as f32 - 50.0).hypot(x as f32 - 60.0) <= 40.0;
+        let at = |p: usize| (p / 120, p % 120);
+        let field: Vec<u8> = (0..12_000).map(|p| u8::from(inside(at(p).0, at(p).1))).collect();
+        let value = |p: usize| if field[p] == 1 { red(at(p).0, at(p).1) } else { frame };
+        let mut data: Vec<f32> = (0..12_000).map(value).collect();
+        data.resize(36_000, 0.0);
+        (Image::new(100, 120, data).unwrap(), Mask::new(100, 120, field).unwrap())
+    }
+
+    fn disagreement(a: &Mask, b: &Mask) -> usize {
+        a.data.iter().zip(&b.data).filter(|(a, b)| a != b).count()
+    }
+
+    #[test]
+    fn finds_a_disc_with_dark_spots_and_stray_light() {
+        let spot = |y: usize, x: usize| if y.abs_diff(50) < 6 && x.abs_diff(70) < 6 { 0.02 } else { 0.6 };
+        let (mut image, truth) = disc(0.02, spot);
+        image.channel_mut(0)[3] = 0.9; // apart from the disc
+        let found = field_of_view(&image).unwrap();
+        assert!(disagreement(&found, &truth) <= 40, "{} pixels differ", disagreement(&found, &truth));
+        assert_eq!(found.data[50 * 120 + 70], 1, "a dark lesion is inside the field");
+        assert_eq!(found.data[3], 0);
+    }
+
+    #[test]
+    fn glare_in_the_frame_does_not_join_the_field() {
+        // The frame is above the fixed threshold on one side, as in STARE 0044.
+        let (mut image, truth) = disc(0.10, |_, _| 0.9);
+        for row in image.channel_mut(0).chunks_exact_mut(120) {
+            row[..14].fill(0.15);
+            row[14..22].iter_mut().for_each(|v| *v = v.max(0.15));
+        }
+        let found = field_of_view(&image).unwrap();
+        assert!(disagreement(&found, &truth) <= 40, "{} pixels differ", disagreement(&found, &truth));
+    }
+
+    #[test]
+    fn a_black_image_has_no_field_and_a_bright_one_is_all_field() {
+        let black = Image::new(8, 9, vec![0.05; 216]).unwrap();
+        assert_eq!(field_of_view(&black), None);
+        let bright = Image::new(8, 9, vec![0.5; 216]).unwrap();
+        assert_eq!(field_of_view(&bright).unwrap().count(), 72);
+    }
+
+    #[test]
+    fn box_and_diameter() {
+        let mut mask = Mask::filled(6, 8, false).unwrap();
+        assert_eq!(FieldBox::of(&mask), None);
+        mask.data[8 + 2] = 1;
+        mask.data[4 * 8 + 7] = 1;
+        let found = FieldBox::of(&mask).unwrap();
+        assert_eq!(found, FieldBox { top: 1, left: 2, height: 4, width: 6 });
+        assert_eq!(found.diameter(), 6);
+    }
 }

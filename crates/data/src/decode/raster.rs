@@ -100,15 +100,20 @@ impl Raster {
         Ok(Mask { height: self.height, width: self.width, data })
     }
 
-    /// One value per pixel, of a file whose three channels agree.
+    /// One value per pixel, of a file whose three channels agree to within a twentieth of the range: DRIVE's second labels
+    /// have the palette colours (4, 2, 4) and (252, 254, 252).
     fn grey(&self, path: &Path) -> Result<Vec<u16>> {
-        if let Some(pixel) =
-            self.samples.chunks_exact(self.channels).position(|p| p.iter().any(|v| *v != p[0]))
-        {
+        if self.channels == 1 {
+            return Ok(self.samples.clone());
+        }
+        let spread = |p: &[u16]| p.iter().max().zip(p.iter().min()).map_or(0, |(high, low)| high - low);
+        let mut pixels = self.samples.chunks_exact(CHANNELS);
+        if let Some(pixel) = pixels.position(|p| spread(p) > self.max / 20) {
             let (row, column) = (pixel / self.width, pixel % self.width);
             return Err(DataError::Coloured { path: path.to_path_buf(), row, column });
         }
-        Ok(self.samples.iter().step_by(self.channels).copied().collect())
+        let mean = |p: &[u16]| ((p.iter().map(|&v| u32::from(v)).sum::<u32>() + 1) / 3) as u16;
+        Ok(self.samples.chunks_exact(CHANNELS).map(mean).collect())
     }
 
     /// Refuses values further than a fifth of the range from both ends: resized or compressed labels lose their meaning.
