@@ -1,6 +1,6 @@
 //! Shape inference: what each op demands of its inputs and what it gives.
 
-use crate::{GraphError, Hyper, Op, Resize, StatsOver};
+use crate::{Activation, GraphError, Hyper, Op, StatsOver};
 use fovea_tensor::{Shape, Window};
 
 type Inferred = Result<Option<Shape>, GraphError>;
@@ -12,115 +12,39 @@ impl Op {
     /// When the number of inputs, their shapes or an attribute is wrong.
     pub fn infer(&self, inputs: &[Shape]) -> Inferred {
         let rule = Rule { op: self, inputs };
-        match self {
+        match *self {
             Op::Fill { .. } => rule.arity(0, 0, "0").map(|()| Some(Shape::scalar())),
-            Op::Conv2d { window, activation } => {
-                rule.require_attribute(
-                    activation.saves_output(),
-                    "the fused activation must be invertible from its output",
-                )?;
-                rule.conv2d(*window)
-            }
-            Op::Conv2dGradInput { window, input } => rule.conv2d_grad_input(*window, *input),
-            Op::Conv2dGradWeight { window } => rule.conv2d_grad_weight(*window),
-            Op::SumChannels => {
-                rule.arity(1, 1, "1")?;
-                some(&[rule.nchw(0)?[1]])
-            }
+            Op::Conv2d { window, activation } => rule.conv2d(window, activation),
+            Op::Conv2dGradInput { window, input } => rule.conv2d_grad_input(window, input),
+            Op::Conv2dGradWeight { window } => rule.conv2d_grad_weight(window),
+            Op::SumChannels => rule.sum_channels(),
             Op::ConvTranspose2x2 => rule.transpose(),
             Op::ConvTranspose2x2GradInput => rule.transpose_grad_input(),
             Op::ConvTranspose2x2GradWeight => rule.transpose_grad_weight(),
-            Op::MaxPool2d { window } => {
-                rule.arity(1, 1, "1")?;
-                let [n, c, h, w] = rule.nchw(0)?;
-                some(&[n, c, window.output(h)?, window.output(w)?])
-            }
-            Op::MaxPool2dGrad { window } => {
-                rule.arity(2, 2, "2")?;
-                let [n, c, h, w] = rule.nchw(0)?;
-                let want = [n, c, window.output(h)?, window.output(w)?];
-                rule.require(rule.nchw(1)? == want, "dy must have the pooled shape")?;
-                Ok(Some(inputs[0]))
-            }
-            Op::Upsample { mode, factor } => rule.upsample(*mode, *factor, false),
-            Op::UpsampleGrad { mode, factor } => rule.upsample(*mode, *factor, true),
-            Op::Concat => {
-                rule.arity(2, 2, "2")?;
-                let ([n, a, h, w], [nb, b, hb, wb]) = (rule.nchw(0)?, rule.nchw(1)?);
-                rule.require((n, h, w) == (nb, hb, wb), "images and pixels must agree")?;
-                some(&[n, a + b, h, w])
-            }
-            Op::SliceChannels { start, channels } => {
-                rule.arity(1, 1, "1")?;
-                let [n, c, h, w] = rule.nchw(0)?;
-                rule.require_attribute(
-                    *channels > 0 && start + channels <= c,
-                    "the slice must lie inside the channels",
-                )?;
-                some(&[n, *channels, h, w])
-            }
+            Op::MaxPool2d { window } => rule.max_pool(window),
+            Op::MaxPool2dGrad { window } => rule.max_pool_grad(window),
+            Op::Upsample { factor, .. } => rule.upsample(factor),
+            Op::UpsampleGrad { factor, .. } => rule.upsample_grad(factor),
+            Op::Concat => rule.concat(),
+            Op::SliceChannels { start, channels } => rule.slice_channels(start, channels),
             Op::Add => rule.same(2),
-            Op::Scale { .. } | Op::Activate { .. } => rule.same(1),
+            Op::Scale { .. } => rule.same(1),
             Op::AddProximal { .. } => rule.same(3),
-            Op::ActivateGrad { .. } => rule.same(2),
-            Op::NormStats { over, groups } => {
-                rule.arity(1, 1, "1")?;
-                let [n, c, ..] = rule.nchw(0)?;
-                rule.require_attribute(*groups > 0 && c % groups == 0, "groups must divide the channels")?;
-                some(&[if *over == StatsOver::Image { n } else { 1 }, *groups, 2])
-            }
-            Op::Normalise { epsilon, .. } => rule.normalise(*epsilon, 4),
-            Op::NormaliseGradSums { epsilon, .. } => {
-                rule.normalise(*epsilon, 5)?;
-                let [n, c, ..] = rule.nchw(0)?;
-                some(&[n, c, 2])
-            }
-            Op::NormaliseGradAffine { .. } => {
-                rule.arity(1, 1, "1")?;
-                rule.require(matches!(inputs[0].dims(), [_, _, 2]), "sums are (N, C, 2)")?;
-                some(&[inputs[0].dims()[1]])
-            }
-            Op::NormaliseGradInput { epsilon, .. } => {
-                let shape = rule.normalise(*epsilon, 6)?;
-                let [n, c, ..] = rule.nchw(0)?;
-                rule.require(inputs[5].dims() == [n, c, 2], "sums are (N, C, 2)")?;
-                Ok(shape)
-            }
-            Op::Dropout { p, .. } => {
-                rule.require_attribute((0.0..1.0).contains(p), "p must be in [0, 1)")?;
-                rule.same(1)
-            }
+            Op::Activate { function } => rule.activation(function).and_then(|()| rule.same(1)),
+            Op::ActivateGrad { function } => rule.activation(function).and_then(|()| rule.same(2)),
+            Op::NormStats { over, groups } => rule.norm_stats(over, groups),
+            Op::Normalise { epsilon, activation } => rule.normalise(epsilon, activation, 4),
+            Op::NormaliseGradSums { epsilon, activation } => rule.normalise_grad_sums(epsilon, activation),
+            Op::NormaliseGradAffine { .. } => rule.normalise_grad_affine(),
+            Op::NormaliseGradInput { epsilon, activation } => rule.normalise_grad_input(epsilon, activation),
+            Op::Dropout { p, .. } => rule.dropout(p),
             Op::DiceSums => rule.pixelwise(3).and_then(|n| some(&[n, 3])),
-            Op::DiceSumsGrad => {
-                let n = rule.pixelwise(4)?;
-                rule.require(inputs[3].dims() == [n, 3], "dsums are (N, 3)")?;
-                Ok(Some(inputs[0]))
-            }
-            Op::DiceLoss { smooth, .. } => {
-                rule.arity(1, 1, "1")?;
-                rule.dice_sums(*smooth)?;
-                Ok(Some(Shape::scalar()))
-            }
-            Op::DiceLossGrad { smooth, .. } => {
-                rule.arity(2, 2, "2")?;
-                rule.dice_sums(*smooth)?;
-                rule.require(inputs[1] == Shape::scalar(), "dloss is (1)")?;
-                Ok(Some(inputs[0]))
-            }
+            Op::DiceSumsGrad => rule.dice_sums_grad(),
+            Op::DiceLoss { smooth, .. } => rule.dice_loss(smooth),
+            Op::DiceLossGrad { smooth, .. } => rule.dice_loss_grad(smooth),
             Op::BceLoss => rule.pixelwise(3).map(|_| Some(Shape::scalar())),
-            Op::BceLossGrad => {
-                rule.pixelwise(4)?;
-                rule.require(inputs[3] == Shape::scalar(), "dloss is (1)")?;
-                Ok(Some(inputs[0]))
-            }
-            Op::UpdateRunning { momentum, count } => {
-                rule.same(2)?;
-                rule.require_attribute(
-                    (0.0..=1.0).contains(momentum) && *count > 1,
-                    "momentum in [0, 1], count above 1",
-                )?;
-                Ok(None)
-            }
+            Op::BceLossGrad => rule.bce_loss_grad(),
+            Op::UpdateRunning { momentum, count } => rule.update_running(momentum, count),
             Op::SgdUpdate { .. } => rule.optimiser(3),
             Op::AdamUpdate(_) => rule.optimiser(4),
             Op::AverageUpdate => rule.optimiser(2),
@@ -175,7 +99,18 @@ impl Rule<'_> {
         Ok(Some(self.inputs[0]))
     }
 
-    fn conv2d(&self, window: Window) -> Inferred {
+    fn activation(&self, activation: Activation) -> Result<(), GraphError> {
+        let invertible =
+            !matches!(activation, Activation::LeakyRelu { slope } if slope.is_nan() || slope <= 0.0);
+        self.require_attribute(invertible, "the slope of a leaky ReLU must be positive")
+    }
+
+    fn conv2d(&self, window: Window, activation: Activation) -> Inferred {
+        self.activation(activation)?;
+        self.require_attribute(
+            activation.saves_output(),
+            "the fused activation must be invertible from its output",
+        )?;
         self.arity(2, 3, "2 or 3")?;
         let ([n, c, h, w], [o, i, kh, kw]) = (self.nchw(0)?, self.nchw(1)?);
         self.require(i == c && kh == window.kernel && kw == window.kernel, "weights are (Cout, Cin, K, K)")?;
@@ -226,21 +161,65 @@ impl Rule<'_> {
         some(&[c, o, 2, 2])
     }
 
-    fn upsample(&self, mode: Resize, factor: usize, adjoint: bool) -> Inferred {
+    fn sum_channels(&self) -> Inferred {
+        self.arity(1, 1, "1")?;
+        some(&[self.nchw(0)?[1]])
+    }
+
+    fn max_pool(&self, window: Window) -> Inferred {
+        self.arity(1, 1, "1")?;
+        let [n, c, h, w] = self.nchw(0)?;
+        some(&[n, c, window.output(h)?, window.output(w)?])
+    }
+
+    fn max_pool_grad(&self, window: Window) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let [n, c, h, w] = self.nchw(0)?;
+        let want = [n, c, window.output(h)?, window.output(w)?];
+        self.require(self.nchw(1)? == want, "dy must have the pooled shape")?;
+        Ok(Some(self.inputs[0]))
+    }
+
+    fn upsample(&self, factor: usize) -> Inferred {
         self.arity(1, 1, "1")?;
         self.require_attribute(factor >= 2, "the factor must be at least 2")?;
         let [n, c, h, w] = self.nchw(0)?;
-        if adjoint {
-            self.require(h % factor == 0 && w % factor == 0, "extents must be multiples of the factor")?;
-            return some(&[n, c, h / factor, w / factor]);
-        }
-        match mode {
-            Resize::Nearest | Resize::Bilinear { .. } => some(&[n, c, h * factor, w * factor]),
-        }
+        some(&[n, c, h.saturating_mul(factor), w.saturating_mul(factor)])
     }
 
-    fn normalise(&self, epsilon: f32, count: usize) -> Inferred {
+    fn upsample_grad(&self, factor: usize) -> Inferred {
+        self.arity(1, 1, "1")?;
+        self.require_attribute(factor >= 2, "the factor must be at least 2")?;
+        let [n, c, h, w] = self.nchw(0)?;
+        self.require(h % factor == 0 && w % factor == 0, "extents must be multiples of the factor")?;
+        some(&[n, c, h / factor, w / factor])
+    }
+
+    fn concat(&self) -> Inferred {
+        self.arity(2, 2, "2")?;
+        let ([n, a, h, w], [nb, b, hb, wb]) = (self.nchw(0)?, self.nchw(1)?);
+        self.require((n, h, w) == (nb, hb, wb), "images and pixels must agree")?;
+        some(&[n, a + b, h, w])
+    }
+
+    fn slice_channels(&self, start: usize, channels: usize) -> Inferred {
+        self.arity(1, 1, "1")?;
+        let [n, c, h, w] = self.nchw(0)?;
+        let inside = channels > 0 && start.checked_add(channels).is_some_and(|end| end <= c);
+        self.require_attribute(inside, "the slice must lie inside the channels")?;
+        some(&[n, channels, h, w])
+    }
+
+    fn norm_stats(&self, over: StatsOver, groups: usize) -> Inferred {
+        self.arity(1, 1, "1")?;
+        let [n, c, ..] = self.nchw(0)?;
+        self.require_attribute(groups > 0 && c % groups == 0, "groups must divide the channels")?;
+        some(&[if over == StatsOver::Image { n } else { 1 }, groups, 2])
+    }
+
+    fn normalise(&self, epsilon: f32, activation: Activation, count: usize) -> Inferred {
         self.arity(count, count, ["4", "5", "6"][count - 4])?;
+        self.activation(activation)?;
         self.require_attribute(epsilon > 0.0, "epsilon must be positive")?;
         let [n, c, ..] = self.nchw(0)?;
         let stats = self.inputs[1].dims();
@@ -249,6 +228,30 @@ impl Rule<'_> {
         self.require(self.inputs[2].dims() == [c] && self.inputs[3].dims() == [c], "gamma and beta are (C)")?;
         self.require(count < 5 || self.inputs[4] == self.inputs[0], "dy must have the shape of x")?;
         Ok(Some(self.inputs[0]))
+    }
+
+    fn normalise_grad_sums(&self, epsilon: f32, activation: Activation) -> Inferred {
+        self.normalise(epsilon, activation, 5)?;
+        let [n, c, ..] = self.nchw(0)?;
+        some(&[n, c, 2])
+    }
+
+    fn normalise_grad_affine(&self) -> Inferred {
+        self.arity(1, 1, "1")?;
+        self.require(matches!(self.inputs[0].dims(), [_, _, 2]), "sums are (N, C, 2)")?;
+        some(&[self.inputs[0].dims()[1]])
+    }
+
+    fn normalise_grad_input(&self, epsilon: f32, activation: Activation) -> Inferred {
+        let shape = self.normalise(epsilon, activation, 6)?;
+        let [n, c, ..] = self.nchw(0)?;
+        self.require(self.inputs[5].dims() == [n, c, 2], "sums are (N, C, 2)")?;
+        Ok(shape)
+    }
+
+    fn dropout(&self, p: f32) -> Inferred {
+        self.require_attribute((0.0..1.0).contains(&p), "p must be in [0, 1)")?;
+        self.same(1)
     }
 
     /// Checks logits, target and field; returns the number of images.
@@ -263,9 +266,42 @@ impl Rule<'_> {
         Ok(n)
     }
 
+    fn dice_sums_grad(&self) -> Inferred {
+        let n = self.pixelwise(4)?;
+        self.require(self.inputs[3].dims() == [n, 3], "dsums are (N, 3)")?;
+        Ok(Some(self.inputs[0]))
+    }
+
+    fn dice_loss(&self, smooth: f32) -> Inferred {
+        self.arity(1, 1, "1")?;
+        self.dice_sums(smooth)?;
+        Ok(Some(Shape::scalar()))
+    }
+
+    fn dice_loss_grad(&self, smooth: f32) -> Inferred {
+        self.arity(2, 2, "2")?;
+        self.dice_sums(smooth)?;
+        self.require(self.inputs[1] == Shape::scalar(), "dloss is (1)")?;
+        Ok(Some(self.inputs[0]))
+    }
+
     fn dice_sums(&self, smooth: f32) -> Result<(), GraphError> {
         self.require_attribute(smooth > 0.0, "smooth must be positive")?;
         self.require(matches!(self.inputs[0].dims(), [_, 3]), "sums are (N, 3)")
+    }
+
+    fn bce_loss_grad(&self) -> Inferred {
+        self.pixelwise(4)?;
+        self.require(self.inputs[3] == Shape::scalar(), "dloss is (1)")?;
+        Ok(Some(self.inputs[0]))
+    }
+
+    fn update_running(&self, momentum: f32, count: usize) -> Inferred {
+        self.same(2)?;
+        let valid = (0.0..=1.0).contains(&momentum) && count > 1;
+        self.require_attribute(valid, "momentum in [0, 1], count above 1")?;
+        self.require(matches!(self.inputs[0].dims(), [1, _, 2]), "statistics are (1, C, 2)")?;
+        Ok(None)
     }
 
     fn optimiser(&self, tensors: usize) -> Inferred {

@@ -22,8 +22,10 @@ fn check(case: &Case) {
     let what = format!("{}/{}", case.op, case.name);
     let op = op_named(&case.op, &case.attributes).unwrap_or_else(|| panic!("{what}: attributes"));
     assert_eq!(op.name(), case.op);
-    let shapes: Vec<Shape> = case.inputs.iter().map(|a| Shape::new(&a.dims).unwrap()).collect();
-    let Some(output) = op.infer(&shapes).unwrap() else { return check_update(&what, &op, case) };
+    let shapes: Vec<Shape> = case.inputs.iter().map(|a| Shape::new(&a.dims).expect("a shape")).collect();
+    let Some(output) = op.infer(&shapes).expect("valid inputs") else {
+        return check_update(&what, &op, case);
+    };
     let step = match op {
         Op::Dropout { .. } => Step { seed: case.attribute("step_seed"), index: case.attribute("step_index") },
         _ => Step::default(),
