@@ -1,0 +1,113 @@
+//! Bars: Dice and IoU of each model, with the spread over seeds and the second observer's line.
+
+use crate::chart::{Axis, Scale, WIDTH, clip, svg};
+use crate::palette::slots;
+use crate::schema::{RunSummary, TestSet};
+use crate::text::{esc, put, three};
+use fovea_metrics::{METRICS, Metric, summarise};
+
+const ROW: f64 = 25.0;
+const NAME_WIDTH: f64 = 122.0;
+
+/// Mean Dice and IoU on a set: bars from 0 to 1, whiskers from the lowest to the highest seed.
+pub fn bar_chart(summary: &RunSummary, set: &TestSet) -> String {
+    let mut out = String::new();
+    let axis = Axis { low: 0.0, high: 1.0, from: NAME_WIDTH, to: WIDTH - 46.0, scale: Scale::Linear };
+    let mut top = 2.0;
+    for metric in METRICS.iter().filter(|m| ["dice", "iou"].contains(&m.key)) {
+        top = group(&mut out, summary, set, metric, &axis, top) + 14.0;
+    }
+    for value in axis.ticks(5) {
+        put(
+            &mut out,
+            format_args!(
+                "<text class=\"mid\" x=\"{:.1}\" y=\"{:.1}\">{value:.1}</text>",
+                axis.at(value),
+                top + 2.0
+            ),
+        );
+    }
+    svg("Mean Dice and IoU of each model on the test images", top + 8.0, &out, false)
+}
+
+/// Draws one metric's bars below `top`; returns where they end.
+fn group(
+    out: &mut String,
+    summary: &RunSummary,
+    set: &TestSet,
+    metric: &Metric,
+    axis: &Axis,
+    top: f64,
+) -> f64 {
+    let shown: Vec<_> = summary
+        .models
+        .iter()
+        .zip(slots(&summary.models))
+        .map(|(model, slot)| {
+            (model, slot, summarise(model.run_means(&set.key, metric.of).into_iter().map(Some)))
+        })
+        .filter(|(_, _, s)| s.n > 0)
+        .collect();
+    let first = top + 22.0;
+    let end = first + ROW * shown.len() as f64;
+    put(out, format_args!("<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>", top + 12.0, metric.title));
+    for value in axis.ticks(5) {
+        put(out, format_args!("<path class=\"grid\" d=\"M{:.1} {first:.1}V{end:.1}\"/>", axis.at(value)));
+    }
+    for (row, (model, slot, spread)) in shown.iter().enumerate() {
+        let y = first + ROW * row as f64;
+        let middle = y + ROW / 2.0;
+        let wide = axis.at(spread.mean.unwrap_or(0.0)) - axis.from;
+        put(
+            out,
+            format_args!(
+                "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>",
+                middle + 4.0,
+                esc(&clip(&model.title, 19))
+            ),
+        );
+        put(
+            out,
+            format_args!(
+                "<g class=\"s{slot}\"><rect class=\"fill\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"2\"/></g>",
+                axis.from,
+                y + 4.0,
+                wide.max(0.0),
+                ROW - 8.0
+            ),
+        );
+        if let (Some(low), Some(high)) = (spread.min.filter(|_| spread.n > 1), spread.max) {
+            let (a, b) = (axis.at(low), axis.at(high));
+            put(
+                out,
+                format_args!(
+                    "<path class=\"whisker\" d=\"M{a:.1} {:.1}v8M{a:.1} {middle:.1}H{b:.1}M{b:.1} {:.1}v8\"/>",
+                    middle - 4.0,
+                    middle - 4.0
+                ),
+            );
+        }
+        put(
+            out,
+            format_args!(
+                "<text class=\"strong end\" x=\"{WIDTH:.0}\" y=\"{:.1}\">{}</text>",
+                middle + 4.0,
+                three(spread.mean)
+            ),
+        );
+    }
+    let observer = set.observer.as_ref().and_then(|o| o.over_images.get(metric.key)).and_then(|s| s.mean);
+    if let Some(value) = observer {
+        let at = axis.at(value);
+        put(out, format_args!("<path class=\"human\" d=\"M{at:.1} {:.1}V{end:.1}\"/>", first - 4.0));
+        put(
+            out,
+            format_args!(
+                "<text class=\"mid\" x=\"{:.1}\" y=\"{:.1}\">second observer {value:.3}</text>",
+                at.min(WIDTH - 75.0),
+                first - 8.0
+            ),
+        );
+    }
+    end
+}
