@@ -1,0 +1,436 @@
+//! Runs optimiser steps: batches in, losses out, state in between.
+
+use crate::batch::{Batch, Sampler};
+use crate::{
+    Best, MakeExecutor, PreparedSample, Selection, StepProgram, TrainConfig, TrainError, TrainState,
+    average_decay,
+};
+use fovea_graph::{Executor, Step};
+use fovea_unet::{UNet, model_hash};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Trains one network on one set of images.
+///
+/// In a federation each site keeps its trainer from round to round, and with it the optimiser's moments:
+/// [`Trainer::set_model`] replaces the parameters only. A step's batch and learning rate depend on the
+/// step index alone, which counts over the whole run; a site that missed a round catches up with [`Trainer::set_step`].
+pub struct Trainer {
+    config: TrainConfig,
+    unet: UNet,
+    samples: Arc<Vec<PreparedSample>>,
+    sampler: Sampler,
+    program: StepProgram,
+    executor: Box<dyn Executor>,
+    next: Option<Batch>,
+    step: u32,
+    losses: Vec<f32>,
+    best: Option<Best>,
+    seconds: f64,
+    stop: Arc<AtomicBool>,
+}
+
+/// What a call of [`Trainer::run_steps`] did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochStats {
+    /// Steps done.
+    pub steps: u32,
+    /// Mean loss of those steps; `None` where there were none.
+    pub mean_loss: Option<f32>,
+    /// Time they took, seconds.
+    pub seconds: f64,
+    /// Why it ended.
+    pub end: RunEnd,
+}
+
+/// Why [`Trainer::run_steps`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The steps asked for are done.
+    Done,
+    /// The run's last step is done.
+    Finished,
+    /// The stop flag was raised: save [`Trainer::state`] to go on later.
+    Stopped,
+}
+
+/// One step, for progress bars.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Steps done, this one included.
+    pub done: u32,
+    /// Steps of the whole run.
+    pub steps: u32,
+    /// The step's loss.
+    pub loss: f32,
+    /// The step's learning rate.
+    pub learning_rate: f32,
+    /// Images per second in this step.
+    pub images_per_second: f64,
+}
+
+/// Hears of each step. `()` listens to nothing.
+pub trait Observer {
+    /// Called after each step.
+    fn step(&mut self, report: &StepReport);
+}
+
+impl Observer for () {
+    fn step(&mut self, _: &StepReport) {}
+}
+
+impl<F: FnMut(&StepReport)> Observer for F {
+    fn step(&mut self, report: &StepReport) {
+        self(report);
+    }
+}
+
+impl Trainer {
+    /// A trainer at step 0, its model initialised from the seed.
+    ///
+    /// # Errors
+    /// When the configuration is refused, there are no images, or whole images differ in size.
+    pub fn new(
+        config: TrainConfig,
+        samples: Arc<Vec<PreparedSample>>,
+        make_executor: &MakeExecutor,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let unet = UNet::new(config.model.clone())?;
+        let sampler = Sampler::new(&config, &samples)?;
+        let program = StepProgram::new(&config, &unet, sampler.size())?;
+        let executor = make_executor(program.graph.clone());
+        let start = unet.parameters().initialise(config.seed);
+        let mut trainer = Trainer {
+            config,
+            unet,
+            samples,
+            sampler,
+            program,
+            executor,
+            next: None,
+            step: 0,
+            losses: Vec::new(),
+            best: None,
+            seconds: 0.0,
+            stop: Arc::default(),
+        };
+        let zeros = vec![0.0; start.len()];
+        for bank in &trainer.program.moments {
+            bank.write(trainer.executor.as_mut(), trainer.unet.parameters(), "a moment", &zeros)?;
+        }
+        trainer.set_model(&start)?;
+        trainer.set_anchor(&start)?;
+        Ok(trainer)
+    }
+
+    /// Between steps the trainer looks at this flag and returns [`RunEnd::Stopped`] where it is up.
+    pub fn stop_on(&mut self, flag: Arc<AtomicBool>) {
+        self.stop = flag;
+    }
+
+    /// Does up to `n` steps, at most to the run's last.
+    ///
+    /// # Errors
+    /// [`TrainError::NonFinite`], naming the layer, with the state left as it was before the step; or when the
+    /// device fails.
+    pub fn run_steps(&mut self, n: u32, observer: &mut dyn Observer) -> Result<EpochStats, TrainError> {
+        let (begin, first) = (Instant::now(), self.losses.len());
+        let mut end = RunEnd::Done;
+        for _ in 0..n {
+            if self.stop.load(Ordering::Relaxed) {
+                end = RunEnd::Stopped;
+                break;
+            }
+            if self.step >= self.config.steps {
+                break;
+            }
+            let started = Instant::now();
+            let loss = self.run_step()?;
+            self.seconds += started.elapsed().as_secs_f64();
+            observer.step(&StepReport {
+                done: self.step,
+                steps: self.config.steps,
+                loss,
+                learning_rate: self.config.schedule.rate(self.step - 1, self.config.steps),
+                images_per_second: self.config.batch as f64 / started.elapsed().as_secs_f64(),
+            });
+        }
+        if end == RunEnd::Done && self.step >= self.config.steps {
+            end = RunEnd::Finished;
+        }
+        let done = &self.losses[first..];
+        let (steps, seconds) = (done.len() as u32, begin.elapsed().as_secs_f64());
+        Ok(EpochStats { steps, mean_loss: mean(done), seconds, end })
+    }
+
+    /// Offers the current weights under [`Selection::BestValidation`]; they are kept where `score`, the higher the better,
+    /// is the highest so far. Scores must come from validation images, never from test images.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn consider(&mut self, score: f32) -> Result<(), TrainError> {
+        if score.is_finite() && self.best.as_ref().is_none_or(|best| score > best.score) {
+            self.best = Some(Best { score, step: self.step, model: self.current()? });
+        }
+        Ok(())
+    }
+
+    /// The parameters as the last step left them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn model(&self) -> Result<Vec<f32>, TrainError> {
+        self.program.parameters.read(self.executor.as_ref(), self.unet.parameters())
+    }
+
+    /// The weight average, where there is one.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn average(&self) -> Result<Option<Vec<f32>>, TrainError> {
+        let read = |bank: &crate::program::Bank| bank.read(self.executor.as_ref(), self.unet.parameters());
+        self.program.average.as_ref().map(read).transpose()
+    }
+
+    /// The weights to predict with now: the average, or the parameters where there is none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn current(&self) -> Result<Vec<f32>, TrainError> {
+        match self.average()? {
+            Some(average) => Ok(average),
+            None => self.model(),
+        }
+    }
+
+    /// The weights that [`TrainConfig::selection`] asks for.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn selected(&self) -> Result<Vec<f32>, TrainError> {
+        match &self.best {
+            Some(best) if self.config.selection != Selection::Last => Ok(best.model.clone()),
+            _ => self.current(),
+        }
+    }
+
+    /// Replaces the parameters; moments, average and step stay. Before the first step the average starts from them too.
+    ///
+    /// # Errors
+    /// [`TrainError::Length`] where the vector is not as long as the parameter table.
+    pub fn set_model(&mut self, model: &[f32]) -> Result<(), TrainError> {
+        let table = self.unet.parameters();
+        self.program.parameters.write(self.executor.as_mut(), table, "the model", model)?;
+        if let (Some(bank), true) = (&self.program.average, self.losses.is_empty()) {
+            bank.write(self.executor.as_mut(), table, "the model", model)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces what the proximal term pulls to: the model that a federated round began with. Nothing happens where mu is 0.
+    ///
+    /// # Errors
+    /// [`TrainError::Length`].
+    pub fn set_anchor(&mut self, anchor: &[f32]) -> Result<(), TrainError> {
+        match &self.program.anchor {
+            Some(bank) => bank.write(self.executor.as_mut(), self.unet.parameters(), "the anchor", anchor),
+            None => Ok(()),
+        }
+    }
+
+    /// Steps done of the whole run: the position in the schedule.
+    #[must_use]
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// Moves to another position in the schedule and in the order of images, for a site that missed rounds.
+    pub fn set_step(&mut self, step: u32) {
+        self.step = step;
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn unet(&self) -> &UNet {
+        &self.unet
+    }
+
+    /// The training images.
+    #[must_use]
+    pub fn samples(&self) -> &[PreparedSample] {
+        &self.samples
+    }
+
+    /// Time spent in steps, over all sessions of the run; seconds.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The loss of each step done.
+    #[must_use]
+    pub fn losses(&self) -> &[f32] {
+        &self.losses
+    }
+
+    /// The mean loss of each epoch, the last one perhaps incomplete.
+    #[must_use]
+    pub fn epoch_losses(&self) -> Vec<f32> {
+        self.losses.chunks(self.config.steps_per_epoch as usize).filter_map(mean).collect()
+    }
+
+    /// The hash of a model of this network.
+    #[must_use]
+    pub fn hash(&self, model: &[f32]) -> String {
+        model_hash(&self.unet.parameters().layout_hash(), model)
+    }
+
+    /// Everything that is needed to go on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn state(&self) -> Result<TrainState, TrainError> {
+        let read = |bank: &crate::program::Bank| bank.read(self.executor.as_ref(), self.unet.parameters());
+        Ok(TrainState {
+            config: self.config.clone(),
+            layout_hash: self.unet.parameters().layout_hash(),
+            data_hash: self.data_hash(),
+            step: self.step,
+            seconds: self.seconds,
+            parameters: self.model()?,
+            moments: self.program.moments.iter().map(read).collect::<Result<_, _>>()?,
+            average: self.average()?,
+            anchor: self.program.anchor.as_ref().map(read).transpose()?,
+            losses: self.losses.clone(),
+            best: self.best.clone(),
+        })
+    }
+
+    /// Continues from a state: the steps that follow are those of the run that never stopped, to the bit.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRun`] where settings, network or images differ; [`TrainError::Length`].
+    pub fn restore(&mut self, state: &TrainState) -> Result<(), TrainError> {
+        let table = self.unet.parameters();
+        let same = [
+            ("network", state.layout_hash == table.layout_hash()),
+            ("configuration", state.config == self.config),
+            ("set of training images", state.data_hash == self.data_hash()),
+            ("number of moments", state.moments.len() == self.program.moments.len()),
+            ("weight average", state.average.is_some() == self.program.average.is_some()),
+            ("anchor", state.anchor.is_some() == self.program.anchor.is_some()),
+        ];
+        if let Some((what, _)) = same.into_iter().find(|(_, same)| !same) {
+            return Err(TrainError::OtherRun { what });
+        }
+        if let Some(best) = state.best.as_ref().filter(|b| b.model.len() != table.count()) {
+            let (expected, found) = (table.count(), best.model.len());
+            return Err(TrainError::Length { what: "the best model", expected, found });
+        }
+        let executor = self.executor.as_mut();
+        self.program.parameters.write(executor, table, "the model", &state.parameters)?;
+        for (bank, moment) in self.program.moments.iter().zip(&state.moments) {
+            bank.write(executor, table, "a moment", moment)?;
+        }
+        if let (Some(bank), Some(average)) = (&self.program.average, &state.average) {
+            bank.write(executor, table, "the average", average)?;
+        }
+        if let (Some(bank), Some(anchor)) = (&self.program.anchor, &state.anchor) {
+            bank.write(executor, table, "the anchor", anchor)?;
+        }
+        (self.step, self.seconds, self.next) = (state.step, state.seconds, None);
+        (self.losses, self.best) = (state.losses.clone(), state.best.clone());
+        Ok(())
+    }
+
+    fn data_hash(&self) -> String {
+        let mut hash = Sha256::new_with_prefix(b"fovea training images 1\n");
+        for sample in self.samples.iter() {
+            hash.update((sample.entry.name.len() as u64).to_le_bytes());
+            hash.update(&sample.entry.name);
+            hash.update(sample.entry.hash);
+        }
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    fn run_step(&mut self) -> Result<f32, TrainError> {
+        let batch = match self.next.take().filter(|batch| batch.step == self.step) {
+            Some(batch) => batch,
+            None => self.sampler.batch(&self.samples, self.step)?,
+        };
+        let hyper = self.hyper();
+        let (program, executor) = (&self.program, self.executor.as_mut());
+        let (sampler, samples, following) = (&self.sampler, &self.samples, self.step + 1);
+        let step = Step { seed: self.config.seed, index: self.step };
+        // The next batch is made while the device works; it depends on nothing that this step changes.
+        let (loss, next) = rayon::join(
+            || compute(program, executor, step, &batch, &hyper),
+            || (following < self.config.steps).then(|| sampler.batch(samples, following)),
+        );
+        let loss = loss?;
+        self.next = next.transpose()?;
+        self.step += 1;
+        self.losses.push(loss);
+        let epoch = self.config.steps_per_epoch as usize;
+        if self.config.selection == Selection::BestTrainingLoss && self.losses.len().is_multiple_of(epoch) {
+            let recent = mean(&self.losses[self.losses.len() - epoch..]);
+            self.consider(-recent.unwrap_or(f32::INFINITY))?;
+        }
+        Ok(loss)
+    }
+
+    /// The numbers that change from step to step, in [`fovea_graph::Hyper`]'s order. Bias corrections and the average's
+    /// warm-up count the updates made here, not the position in the schedule.
+    fn hyper(&self) -> [f32; 4] {
+        let updates = self.losses.len() as u32;
+        let [first, second] = self.config.optimiser.corrections(updates + 1);
+        let decay = self.config.average_decay.map_or(0.0, |decay| average_decay(decay, updates));
+        [self.config.schedule.rate(self.step, self.config.steps), first, second, decay]
+    }
+}
+
+/// One step on the device. Updates run only when the loss and every gradient are finite.
+fn compute(
+    program: &StepProgram,
+    executor: &mut dyn Executor,
+    step: Step,
+    batch: &Batch,
+    hyper: &[f32],
+) -> Result<f32, TrainError> {
+    executor.write(program.image, &batch.image)?;
+    executor.write(program.target, &batch.target)?;
+    executor.write(program.field, &batch.field)?;
+    executor.write(program.hyper, hyper)?;
+    let (updates, end) = (program.graph.first_update(), program.graph.nodes().len());
+    executor.run(step, 0..updates)?;
+    let mut loss = [0.0];
+    executor.read(program.loss, &mut loss)?;
+    let mut finite = loss[0].is_finite();
+    for &gradient in &program.gradients {
+        let mut numbers = vec![0.0; program.graph.shape(gradient).count()];
+        executor.read(gradient, &mut numbers)?;
+        finite &= numbers.iter().all(|v| v.is_finite());
+    }
+    if finite {
+        executor.run(step, updates..end)?;
+        return Ok(loss[0]);
+    }
+    let found = executor.run_until_non_finite(step, 0..updates)?.map(|id| &program.graph.nodes()[id.0]);
+    let (layer, op) = found.map_or(("no layer, on a second run,", "none"), |n| (&n.label, n.op.name()));
+    Err(TrainError::NonFinite { step: step.index, loss: loss[0], layer: layer.to_owned(), op })
+}
+
+/// The mean in f64, so that a long epoch loses no digits.
+fn mean(losses: &[f32]) -> Option<f32> {
+    let sum: f64 = losses.iter().map(|&l| f64::from(l)).sum();
+    (!losses.is_empty()).then(|| (sum / losses.len() as f64) as f32)
+}
