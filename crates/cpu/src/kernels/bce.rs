@@ -1,6 +1,6 @@
 //! Binary cross-entropy inside the field, and its adjoint.
 
-use super::math::{exp, fold, sigmoid};
+use super::math::{each_lane, exp, fold, sigmoid};
 use super::simd::vectorised;
 use rayon::prelude::*;
 
@@ -28,14 +28,12 @@ vectorised! {
     /// Sums of `f (max(x, 0) - x t + ln(1 + e^-|x|))` and of `f`.
     fn sums(x: &[f32], t: &[f32], f: &[f32]) -> [f64; 2] {
         let (mut losses, mut pixels) = ([0f32; 16], [0f32; 16]);
-        for ((x, t), f) in x.chunks(16).zip(t.chunks(16)).zip(f.chunks(16)) {
-            for i in 0..x.len() {
-                let soft = ln_1p(exp(-x[i].abs()));
-                let above = if x[i] > 0.0 { x[i] } else { 0.0 };
-                losses[i] += f[i] * (above - x[i] * t[i] + soft);
-                pixels[i] += f[i];
-            }
-        }
+        let mut add = |i: usize, x: f32, t: f32, f: f32| {
+            let above = if x > 0.0 { x } else { 0.0 };
+            losses[i] += f * (above - x * t + ln_1p(exp(-x.abs())));
+            pixels[i] += f;
+        };
+        each_lane(x, t, f, &mut add);
         [fold(&losses), fold(&pixels)]
     }
 }

@@ -1,6 +1,6 @@
 //! Ops that move or sum whole channels: concatenation, slices, the gradient of a bias.
 
-use super::math::fold;
+use super::math::lane_sum;
 use super::simd::vectorised;
 use rayon::prelude::*;
 
@@ -31,14 +31,7 @@ pub(crate) fn sum_channels(x: &[f32], pixels: usize, y: &mut [f32]) {
 }
 
 vectorised! {
-    /// Sum of some thousand floats in sixteen lanes.
     fn sum_lanes(x: &[f32]) -> f64 {
-        let mut lanes = [0f32; 16];
-        let (whole, rest) = x.as_chunks::<16>();
-        for chunk in whole {
-            for i in 0..16 { lanes[i] += chunk[i]; }
-        }
-        for (lane, v) in lanes.iter_mut().zip(rest) { *lane += v; }
-        fold(&lanes)
+        lane_sum(x)
     }
 }

@@ -1,6 +1,6 @@
 //! Soft Dice inside the field: sums per image, the loss of the sums, and both adjoints.
 
-use super::math::{fold, sigmoid};
+use super::math::{each_lane, fold, sigmoid};
 use super::simd::vectorised;
 use rayon::prelude::*;
 
@@ -62,16 +62,15 @@ fn ratios(smooth: f32, pooled: bool, sums: &[f32]) -> Vec<[f64; 2]> {
 
 vectorised! {
     fn chunk_sums(x: &[f32], t: &[f32], f: &[f32]) -> [f64; 3] {
-        let mut lanes = [[0f32; 16]; 3];
-        for ((x, t), f) in x.chunks(16).zip(t.chunks(16)).zip(f.chunks(16)) {
-            for i in 0..x.len() {
-                let p = f[i] * sigmoid(x[i]);
-                lanes[0][i] += p * t[i];
-                lanes[1][i] += p;
-                lanes[2][i] += f[i] * t[i];
-            }
-        }
-        [fold(&lanes[0]), fold(&lanes[1]), fold(&lanes[2])]
+        let (mut both, mut predicted, mut labelled) = ([0f32; 16], [0f32; 16], [0f32; 16]);
+        let mut add = |i: usize, x: f32, t: f32, f: f32| {
+            let p = f * sigmoid(x);
+            both[i] += p * t;
+            predicted[i] += p;
+            labelled[i] += f * t;
+        };
+        each_lane(x, t, f, &mut add);
+        [fold(&both), fold(&predicted), fold(&labelled)]
     }
 }
 

@@ -35,6 +35,36 @@ pub(crate) fn fold(lanes: &[f32; 16]) -> f64 {
     lanes.iter().map(|&v| f64::from(v)).sum()
 }
 
+/// Sum of some thousand floats: sixteen f32 lanes, then [`fold`].
+#[inline(always)]
+pub(crate) fn lane_sum(x: &[f32]) -> f64 {
+    let (mut lanes, (whole, rest)) = ([0f32; 16], x.as_chunks::<16>());
+    for chunk in whole {
+        for i in 0..16 {
+            lanes[i] += chunk[i];
+        }
+    }
+    for (lane, v) in lanes.iter_mut().zip(rest) {
+        *lane += v;
+    }
+    fold(&lanes)
+}
+
+/// Calls `add(lane, x, t, f)` for every element of three equal slices, sixteen lanes side by side.
+#[inline(always)]
+pub(crate) fn each_lane(x: &[f32], t: &[f32], f: &[f32], add: &mut impl FnMut(usize, f32, f32, f32)) {
+    let ((x, x_rest), (t, t_rest), (f, f_rest)) =
+        (x.as_chunks::<16>(), t.as_chunks::<16>(), f.as_chunks::<16>());
+    for ((x, t), f) in x.iter().zip(t).zip(f) {
+        for i in 0..16 {
+            add(i, x[i], t[i], f[i]);
+        }
+    }
+    for (i, ((x, t), f)) in x_rest.iter().zip(t_rest).zip(f_rest).enumerate() {
+        add(i, *x, *t, *f);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

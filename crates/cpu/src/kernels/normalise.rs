@@ -4,7 +4,7 @@
 //! `x`, so that no pre-activation is kept: `dz = dy f'(z)`, and per (image, channel) the sums of `dz` and `dz xh` give
 //! everything else.
 
-use super::math::{fold, sigmoid};
+use super::math::{fold, lane_sum, sigmoid};
 use super::simd::vectorised;
 use fovea_graph::{Activation, Affine, StatsOver};
 use rayon::prelude::*;
@@ -82,16 +82,13 @@ vectorised! {
     /// Two passes over a chunk that stays in the first-level cache: no cancellation.
     fn chunk_moments(x: &[f32]) -> Moments {
         let n = x.len() as f64;
-        let mut lanes = [0f32; 16];
-        for chunk in x.chunks(16) {
-            for (lane, v) in lanes.iter_mut().zip(chunk) { *lane += v; }
-        }
-        let mean = fold(&lanes) / n;
+        let mean = lane_sum(x) / n;
         let about = mean as f32;
-        let mut squares = [0f32; 16];
-        for chunk in x.chunks(16) {
-            for (lane, v) in squares.iter_mut().zip(chunk) { let d = v - about; *lane += d * d; }
+        let (mut squares, (whole, rest)) = ([0f32; 16], x.as_chunks::<16>());
+        for chunk in whole {
+            for i in 0..16 { let d = chunk[i] - about; squares[i] += d * d; }
         }
+        for (lane, v) in squares.iter_mut().zip(rest) { let d = v - about; *lane += d * d; }
         let shift = mean - f64::from(about);
         [n, mean, fold(&squares) - n * shift * shift]
     }
@@ -164,56 +161,72 @@ pub(crate) fn grad_input(norm: &Norm, inputs: &[&[f32]], dx: &mut [f32]) {
     });
 }
 
-/// `dz = dy f'(z)`.
-#[inline(always)]
-fn through(activation: Activation, z: f32, dy: f32) -> f32 {
-    match activation {
-        Activation::Identity => dy,
-        Activation::Relu => {
-            if z > 0.0 {
-                dy
-            } else {
-                0.0
+/// Evaluates `$body` with `$f` bound to `(z, dy) -> dz = dy f'(z)` of an activation: the choice is made once, outside of the
+/// loops, so that each loop is vectorised.
+macro_rules! with_derivative {
+    ($activation:expr, $f:ident => $body:expr) => {
+        match $activation {
+            Activation::Identity => {
+                let $f = |_: f32, dy: f32| dy;
+                $body
+            }
+            Activation::Relu => {
+                let $f = |z: f32, dy: f32| if z > 0.0 { dy } else { 0.0 };
+                $body
+            }
+            Activation::LeakyRelu { slope } => {
+                let $f = |z: f32, dy: f32| if z > 0.0 { dy } else { slope * dy };
+                $body
+            }
+            Activation::Silu => {
+                let $f = |z: f32, dy: f32| {
+                    let s = sigmoid(z);
+                    dy * s * (1.0 + z * (1.0 - s))
+                };
+                $body
+            }
+            Activation::Sigmoid => {
+                let $f = |z: f32, dy: f32| {
+                    let s = sigmoid(z);
+                    dy * s * (1.0 - s)
+                };
+                $body
             }
         }
-        Activation::LeakyRelu { slope } => {
-            if z > 0.0 {
-                dy
-            } else {
-                slope * dy
-            }
-        }
-        Activation::Silu => {
-            let s = sigmoid(z);
-            dy * s * (1.0 + z * (1.0 - s))
-        }
-        Activation::Sigmoid => {
-            let s = sigmoid(z);
-            dy * s * (1.0 - s)
-        }
-    }
+    };
 }
 
 vectorised! {
     fn chunk_sums(activation: Activation, a: Affines, x: &[f32], dy: &[f32]) -> [f64; 2] {
-        let mut lanes = [[0f32; 16]; 2];
-        for (x, dy) in x.chunks(16).zip(dy.chunks(16)) {
-            for i in 0..x.len() {
-                let dz = through(activation, a.scale * x[i] + a.shift, dy[i]);
-                lanes[0][i] += dz;
-                lanes[1][i] += dz * (a.rstd * x[i] - a.offset);
-            }
-        }
-        [fold(&lanes[0]), fold(&lanes[1])]
+        with_derivative!(activation, f => sums_of(a, x, dy, f))
     }
+}
+
+/// Sums of `dz` and `dz xh`, sixteen lanes at a time.
+#[inline(always)]
+fn sums_of(a: Affines, x: &[f32], dy: &[f32], derivative: impl Fn(f32, f32) -> f32) -> [f64; 2] {
+    let (mut shift, mut scale) = ([0f32; 16], [0f32; 16]);
+    let ((whole, rest), (whole_dy, rest_dy)) = (x.as_chunks::<16>(), dy.as_chunks::<16>());
+    for (x, dy) in whole.iter().zip(whole_dy) {
+        for i in 0..16 {
+            let dz = derivative(a.scale * x[i] + a.shift, dy[i]);
+            shift[i] += dz;
+            scale[i] += dz * (a.rstd * x[i] - a.offset);
+        }
+    }
+    for (i, (x, dy)) in rest.iter().zip(rest_dy).enumerate() {
+        let dz = derivative(a.scale * x + a.shift, *dy);
+        shift[i] += dz;
+        scale[i] += dz * (a.rstd * x - a.offset);
+    }
+    [fold(&shift), fold(&scale)]
 }
 
 vectorised! {
     fn chunk_grad(activation: Activation, a: Affines, mean: [f32; 2], x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        for (d, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-            let dz = through(activation, a.scale * x + a.shift, *dy);
+        with_derivative!(activation, f => for (d, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
             let xh = a.rstd * x - a.offset;
-            *d = a.scale * dz - a.rstd * (mean[0] + xh * mean[1]);
-        }
+            *d = a.scale * f(a.scale * x + a.shift, *dy) - a.rstd * (mean[0] + xh * mean[1]);
+        });
     }
 }

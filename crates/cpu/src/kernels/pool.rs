@@ -35,16 +35,9 @@ pub(crate) fn grad(
         dx.fill(0.0);
         if is_halving(window) {
             for (row, dy) in dy.chunks_exact(wo).enumerate() {
-                let top = 2 * row * w;
-                for (col, g) in dy.iter().enumerate() {
-                    let at = top + 2 * col;
-                    let places = [at, at + 1, at + w, at + w + 1];
-                    let mut best = places[0];
-                    for p in &places[1..] {
-                        best = if wins(x[*p], x[best]) { *p } else { best };
-                    }
-                    dx[best] = *g;
-                }
+                let (above, below) = x[2 * row * w..(2 * row + 2) * w].split_at(w);
+                let (to_above, to_below) = dx[2 * row * w..(2 * row + 2) * w].split_at_mut(w);
+                halving_grad(above, below, dy, to_above, to_below);
             }
             return;
         }
@@ -52,6 +45,23 @@ pub(crate) fn grad(
             dx[argmax(window, [h, w], [k / wo, k % wo], x)] += g;
         }
     });
+}
+
+super::simd::vectorised! {
+    /// Without branches: a pixel gets the gradient when none of its window is larger and none before it as large.
+    fn halving_grad(above: &[f32], below: &[f32], dy: &[f32], to_above: &mut [f32], to_below: &mut [f32]) {
+        let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0).zip(dy);
+        let places = to_above.as_chunks_mut::<2>().0.iter_mut().zip(to_below.as_chunks_mut::<2>().0);
+        for (((a, b), g), (ta, tb)) in pairs.zip(places) {
+            let most = larger(larger(larger(a[0], a[1]), b[0]), b[1]);
+            // A NaN passes its gradient on.
+            let is = [a[0], a[1], b[0], b[1]].map(|v| (v >= most) | most.is_nan());
+            ta[0] = if is[0] { *g } else { 0.0 };
+            ta[1] = if is[1] & !is[0] { *g } else { 0.0 };
+            tb[0] = if is[2] & !(is[0] | is[1]) { *g } else { 0.0 };
+            tb[1] = if is[3] & !(is[0] | is[1] | is[2]) { *g } else { 0.0 };
+        }
+    }
 }
 
 fn is_halving(window: Window) -> bool {

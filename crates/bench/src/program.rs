@@ -1,0 +1,125 @@
+//! The graphs that are timed: one training step with Dice loss and Adam, or one forward pass.
+
+use crate::{Model, Work};
+use anyhow::Result;
+use fovea_cpu::CpuExecutor;
+use fovea_graph::{AdamRule, Executor, Graph, Hyper, Op, fuse};
+use fovea_tensor::Stream;
+use fovea_unet::{Mode, Norm, UNet, UNetConfig, Upsampling};
+
+/// The network that the peers build under this name.
+pub fn network(model: Model) -> Result<UNet> {
+    let config = match model {
+        Model::Seed => UNetConfig::seed(),
+        Model::Default => UNetConfig::small(),
+        Model::Small => UNetConfig {
+            widths: vec![16, 32, 64, 128],
+            norm: Norm::Batch { momentum: 0.1 },
+            upsampling: Upsampling::Bilinear { align_corners: true },
+            ..UNetConfig::seed()
+        },
+    };
+    Ok(UNet::new(config)?)
+}
+
+/// An executor with random inputs and initial weights, ready to run.
+pub fn executor(work: Work, train: bool) -> Result<CpuExecutor> {
+    let unet = network(work.model)?;
+    let mut graph = Graph::new();
+    let dims = [work.batch, 3, work.height, work.width];
+    let x = graph.input("image", &dims)?;
+    let mode = if train { Mode::Training } else { Mode::Inference };
+    let forward = unet.forward(&mut graph, x, mode)?;
+    let graph = if train { step(graph, &unet, &forward, work)? } else { outputs(graph, forward.logits) };
+    let mut executor = CpuExecutor::new(graph);
+    fill(&mut executor, &unet, work)?;
+    Ok(executor)
+}
+
+fn outputs(mut graph: Graph, logits: fovea_graph::ValueId) -> Graph {
+    graph.mark_output(logits);
+    fuse(&graph).graph
+}
+
+fn step(mut graph: Graph, unet: &UNet, forward: &fovea_unet::Forward, work: Work) -> Result<Graph> {
+    let dims = [work.batch, 1, work.height, work.width];
+    let target = graph.input("target", &dims)?;
+    let field = graph.input("field", &dims)?;
+    let hyper = graph.input("hyper", &[Hyper::COUNT])?;
+    let sums = graph.push(Op::DiceSums, &[forward.logits, target, field])?;
+    let loss = graph.push(Op::DiceLoss { smooth: 1.0, pooled: false }, &[sums])?;
+    graph.mark_output(loss);
+    let fused = fuse(&graph);
+    let at = |v| fused.value(v).expect("inputs, parameters and outputs survive fusion");
+    let entries = unet.parameters().entries();
+    let trained: Vec<_> =
+        entries.iter().zip(&forward.parameters).filter(|(e, _)| !e.statistic).map(|(_, &v)| at(v)).collect();
+    let (mut graph, gradients) = fovea_autodiff::differentiate(&fused.graph, at(loss), &trained)?;
+    let rule = AdamRule { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
+    for (&w, g) in trained.iter().zip(gradients) {
+        let dims = graph.shape(w).dims().to_vec();
+        let name = graph.value(w).name.clone();
+        let m = graph.persistent(&format!("m.{name}"), &dims)?;
+        let v = graph.persistent(&format!("v.{name}"), &dims)?;
+        graph.update(Op::AdamUpdate(rule), &[w, g, m, v, at(hyper)])?;
+    }
+    Ok(graph)
+}
+
+fn fill(executor: &mut CpuExecutor, unet: &UNet, work: Work) -> Result<()> {
+    let graph = executor.graph().clone();
+    let mut random = Stream::new(1, "bench", [0, 0]);
+    let pixels = work.batch * work.height * work.width;
+    let image: Vec<f32> = (0..3 * pixels).map(|_| random.normal()).collect();
+    let target: Vec<f32> = (0..pixels).map(|_| f32::from(random.chance(0.1))).collect();
+    let inputs = [
+        ("image", image),
+        ("target", target),
+        ("field", vec![1.0; pixels]),
+        ("hyper", vec![1e-4, 0.1, 0.001, 0.0]),
+    ];
+    for (name, data) in inputs {
+        if let Some(id) = graph.find(name) {
+            executor.write(id, &data)?;
+        }
+    }
+    let model = unet.parameters().initialise(1);
+    for entry in unet.parameters().entries() {
+        if let Some(id) = graph.find(&entry.name) {
+            executor.write(id, &model[entry.offset..][..graph.shape(id).count()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Work of all convolutions of a forward pass, in GFLOP (two per multiplication and addition), for one image.
+pub fn forward_gflop(executor: &dyn Executor, images: usize) -> f64 {
+    let graph = executor.graph();
+    let flops: f64 = graph
+        .nodes()
+        .iter()
+        .map(|n| if matches!(n.op, Op::Conv2d { .. }) { flop(graph, n) } else { 0.0 })
+        .sum();
+    flops / images as f64 / 1e9
+}
+
+/// Floating-point operations of a convolution or of one of its gradients: twice its products.
+pub fn flop(graph: &Graph, node: &fovea_graph::Node) -> f64 {
+    let dims = |v| graph.shape(v).nchw().map(|d| d.map(|e| e as f64)).unwrap_or_default();
+    let Some(out) = node.output.map(dims) else { return 0.0 };
+    match node.op {
+        Op::Conv2d { .. } => {
+            let [_, i, k, _] = dims(node.inputs[1]);
+            2.0 * out.iter().product::<f64>() * i * k * k
+        }
+        Op::Conv2dGradInput { .. } => {
+            let [_, i, k, _] = dims(node.inputs[0]);
+            2.0 * dims(node.inputs[1]).iter().product::<f64>() * i * k * k
+        }
+        Op::Conv2dGradWeight { window } => {
+            let k = window.kernel as f64;
+            2.0 * dims(node.inputs[1]).iter().product::<f64>() * dims(node.inputs[0])[1] * k * k
+        }
+        _ => 0.0,
+    }
+}
