@@ -91,8 +91,7 @@ pub fn encode<T: Serialize + ?Sized>(kind: u8, value: &T, limit: usize) -> Resul
     out.extend_from_slice(&[VERSION, kind, 0, 0, 0, 0]);
     let mut out = postcard::to_extend(value, out).map_err(|_| WireError::Body)?;
     let body_len = out.len() - HEADER_LEN;
-    let declared =
-        u32::try_from(body_len).map_err(|_| WireError::TooLong { limit, found: out.len() })?;
+    let declared = u32::try_from(body_len).map_err(|_| WireError::TooLong { limit, found: out.len() })?;
     if out.len() > limit {
         return Err(WireError::TooLong { limit, found: out.len() });
     }

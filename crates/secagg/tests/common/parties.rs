@@ -1,5 +1,10 @@
 //! A coordinator and its sites in one process, driven phase by phase with a chosen drop-out pattern.
-#![allow(dead_code, reason = "every test binary uses its own part of the double")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::type_complexity,
+    reason = "each test binary uses its own part"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

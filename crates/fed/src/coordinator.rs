@@ -1,0 +1,286 @@
+//! The coordinator's machine: takes message bytes and the time, returns message bytes and events.
+//!
+//! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does not
+//! fit is refused without any effect. The machine holds no secret.
+
+use std::sync::Arc;
+
+use fovea_secagg::commit::Terms;
+use fovea_secagg::coordinator::{CollectA, CollectC, CollectM, CollectPair, CollectS, CollectU, Sum};
+use fovea_secagg::encode::{decode, decode_side};
+use fovea_secagg::error::Abort;
+use fovea_secagg::layout::Proven;
+use fovea_secagg::message::{COORDINATOR, Complaint, Envelope, Open, Phase, PublishClose};
+use fovea_secagg::sets::{SiteId, SiteSet};
+use fovea_secagg::vector::{chunks, side_to_bytes};
+use serde::Serialize;
+
+use crate::error::MachineError;
+use crate::job::Plan;
+use crate::site::RoundResult;
+use crate::state::ServerState;
+
+/// What the coordinator's surroundings have to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CoordinatorEffect {
+    /// Send these bytes to these sites.
+    Send(SiteSet, Phase, Vec<u8>),
+    /// The round is over; sites whose shares did not match their commitments are named.
+    Finished(RoundResult, Vec<SiteId>),
+    /// The attempt is over without a sum, and the model unchanged.
+    Ended {
+        /// Round.
+        round: u32,
+        /// Attempt.
+        attempt: u16,
+        /// Why.
+        error: MachineError,
+    },
+}
+
+/// The coordinator of the federation.
+#[derive(Debug)]
+pub struct CoordinatorMachine {
+    plan: Arc<Plan>,
+    state: ServerState,
+    /// Attempts opened so far in the round `state.round`.
+    attempts: u16,
+    active: Option<Active>,
+}
+
+#[derive(Debug)]
+struct Active {
+    terms: Arc<Terms>,
+    proven: Proven,
+    deadline_ms: u64,
+    phase: Collecting,
+}
+
+#[derive(Debug)]
+enum Collecting {
+    Keys(CollectA),
+    Shares(CollectS),
+    Uploads(CollectM),
+    PairUploads(CollectPair),
+    Confirmations(CollectC),
+    Reveals(CollectU),
+}
+
+impl CoordinatorMachine {
+    /// A coordinator at the given state.
+    pub fn new(plan: Arc<Plan>, state: ServerState) -> Self {
+        Self { plan, state, attempts: 0, active: None }
+    }
+
+    /// The replicated state.
+    pub fn state(&self) -> &ServerState {
+        &self.state
+    }
+
+    /// Whether an attempt is under way.
+    pub fn is_active(&self) -> bool {
+        self.active.is_some()
+    }
+
+    /// When [`Self::tick`] will act, in the caller's milliseconds.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.active.as_ref().map(|active| active.deadline_ms)
+    }
+
+    /// Opens the next attempt with all sites of the plan; one under way is given up.
+    ///
+    /// # Errors
+    /// [`MachineError::Layout`] when the clips have grown beyond what can be encoded.
+    pub fn open(&mut self, now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
+        let (round, attempt, invited) = (self.state.round, self.attempts, self.plan.roster());
+        let (terms, proven) = self.state.terms(&self.plan, round, attempt, invited.clone())?;
+        let body = Open { round, attempt, invited };
+        let mut effects = Vec::new();
+        send_all(&terms, Phase::Open, &body, &mut effects)?;
+        let phase = Collecting::Keys(CollectA::open(Arc::clone(&terms)));
+        self.attempts += 1;
+        self.active = Some(Active { terms, proven, deadline_ms: self.deadline(now_ms), phase });
+        Ok(effects)
+    }
+
+    /// Takes one message from a site.
+    ///
+    /// # Errors
+    /// [`MachineError`]; the message is dropped and nothing changes.
+    pub fn receive(&mut self, bytes: &[u8], now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
+        let envelope = Envelope::open(bytes)?;
+        let active = self.active.as_mut().ok_or(MachineError::Context)?;
+        if envelope.ctx != active.terms.ctx() {
+            return Err(MachineError::Context);
+        }
+        if envelope.phase == Phase::Complaint {
+            return self.complaint(&envelope);
+        }
+        active.accept(&envelope)?;
+        if active.missing().is_empty() { Ok(self.advance(now_ms)) } else { Ok(Vec::new()) }
+    }
+
+    /// Lets time pass: at the deadline the phase closes with what is there.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
+        let due = self.active.as_ref().is_some_and(|active| now_ms >= active.deadline_ms);
+        if due { self.advance(now_ms) } else { Vec::new() }
+    }
+
+    fn deadline(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_add(self.plan.job().phase_timeout_ms)
+    }
+
+    fn complaint(&mut self, envelope: &Envelope) -> Result<Vec<CoordinatorEffect>, MachineError> {
+        let Complaint { dealer } = envelope.body()?;
+        let waits = matches!(&self.active, Some(Active { phase: Collecting::Uploads(state), .. })
+            if state.missing().contains(envelope.from));
+        let Some(active) = self.active.take_if(|_| waits) else {
+            return Err(MachineError::OutOfPhase { phase: envelope.phase });
+        };
+        Ok(self.end(&active.terms, false, Abort::Complaint { accuser: envelope.from, dealer }.into()))
+    }
+
+    /// Closes the current phase and opens the next.
+    fn advance(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
+        let Some(active) = self.active.take() else { return Vec::new() };
+        let terms = Arc::clone(&active.terms);
+        let confirming = matches!(active.phase, Collecting::Confirmations(_) | Collecting::Reveals(_));
+        let mut effects = Vec::new();
+        match self.close(active, now_ms, &mut effects) {
+            Ok(()) => effects,
+            Err(error) => self.end(&terms, confirming, error),
+        }
+    }
+
+    fn close(
+        &mut self,
+        active: Active,
+        now_ms: u64,
+        effects: &mut Vec<CoordinatorEffect>,
+    ) -> Result<(), MachineError> {
+        let terms = &active.terms;
+        let phase = match active.phase {
+            Collecting::Keys(state) if terms.attempt.invited.len() == 2 => {
+                let (next, set) = state.close_pair()?;
+                send_all(terms, Phase::AdvertiseSet, &set, effects)?;
+                Collecting::PairUploads(next)
+            }
+            Collecting::Keys(state) => {
+                let (next, set) = state.close()?;
+                send_all(terms, Phase::AdvertiseSet, &set, effects)?;
+                Collecting::Shares(next)
+            }
+            Collecting::Shares(state) => {
+                let (next, relayed) = state.close()?;
+                for (to, set) in relayed {
+                    let bytes = Envelope::seal(terms.ctx(), Phase::ShareSet, COORDINATOR, &set)?;
+                    let to = std::iter::once(to).collect();
+                    effects.push(CoordinatorEffect::Send(to, Phase::ShareSet, bytes));
+                }
+                Collecting::Uploads(next)
+            }
+            Collecting::Uploads(state) => {
+                let (next, announce) = state.close()?;
+                send_all(terms, Phase::Announce, &announce, effects)?;
+                Collecting::Confirmations(next)
+            }
+            Collecting::Confirmations(state) => {
+                let (next, set) = state.close()?;
+                send_all(terms, Phase::ConfirmSet, &set, effects)?;
+                Collecting::Reveals(next)
+            }
+            Collecting::PairUploads(state) => {
+                return self.publish(terms, &active.proven, &state.close()?, effects);
+            }
+            Collecting::Reveals(state) => {
+                return self.publish(terms, &active.proven, &state.close()?, effects);
+            }
+        };
+        self.active = Some(Active { phase, deadline_ms: self.deadline(now_ms), ..active });
+        Ok(())
+    }
+
+    /// Phase P: sends the sum to all sites and takes the server step on the own replica.
+    fn publish(
+        &mut self,
+        terms: &Terms,
+        proven: &Proven,
+        sum: &Sum,
+        effects: &mut Vec<CoordinatorEffect>,
+    ) -> Result<(), MachineError> {
+        let average = decode(proven, &sum.words, sum.complete.len())?;
+        let (chunks, root) = chunks(&sum.words);
+        for chunk in chunks {
+            send_all(terms, Phase::PublishChunk, &chunk, effects)?;
+        }
+        let close = PublishClose { root, side: side_to_bytes(&sum.side), complete: sum.complete.clone() };
+        send_all(terms, Phase::PublishClose, &close, effects)?;
+        self.state.apply(&self.plan, terms.attempt.round, &average);
+        self.attempts = 0;
+        let result = RoundResult {
+            round: terms.attempt.round,
+            complete: sum.complete.clone(),
+            samples: average.samples,
+            clipped: average.clipped,
+            means: decode_side(&sum.side, average.samples),
+            model: self.state.model_hash(),
+        };
+        effects.push(CoordinatorEffect::Finished(result, sum.blamed.clone()));
+        Ok(())
+    }
+
+    /// Ends an attempt. Once sites were asked to confirm, its round is burned and the next attempt gets a new number.
+    fn end(&mut self, terms: &Terms, burned: bool, error: MachineError) -> Vec<CoordinatorEffect> {
+        let (round, attempt) = (terms.attempt.round, terms.attempt.attempt);
+        if burned {
+            self.state.round += 1;
+            self.attempts = 0;
+        }
+        let mut effects = Vec::new();
+        if send_all(terms, Phase::Abandon, &(), &mut effects).is_err() {
+            effects.clear();
+        }
+        effects.push(CoordinatorEffect::Ended { round, attempt, error });
+        effects
+    }
+}
+
+impl Active {
+    fn accept(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
+        let from = envelope.from;
+        match (&mut self.phase, envelope.phase) {
+            (Collecting::Keys(state), Phase::Advertise) => state.accept(from, &envelope.body()?)?,
+            (Collecting::Shares(state), Phase::Share) => state.accept(from, &envelope.body()?)?,
+            (Collecting::Uploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
+            (Collecting::Uploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
+            (Collecting::PairUploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
+            (Collecting::PairUploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
+            (Collecting::Confirmations(state), Phase::Confirm) => state.accept(from, &envelope.body()?)?,
+            (Collecting::Reveals(state), Phase::Unmask) => state.accept(from, &envelope.body()?)?,
+            (_, phase) => return Err(MachineError::OutOfPhase { phase }),
+        };
+        Ok(())
+    }
+
+    fn missing(&self) -> SiteSet {
+        match &self.phase {
+            Collecting::Keys(state) => state.missing(),
+            Collecting::Shares(state) => state.missing(),
+            Collecting::Uploads(state) => state.missing(),
+            Collecting::PairUploads(state) => state.missing(),
+            Collecting::Confirmations(state) => state.missing(),
+            Collecting::Reveals(state) => state.missing(),
+        }
+    }
+}
+
+fn send_all<T: Serialize>(
+    terms: &Terms,
+    phase: Phase,
+    body: &T,
+    effects: &mut Vec<CoordinatorEffect>,
+) -> Result<(), MachineError> {
+    let bytes = Envelope::seal(terms.ctx(), phase, COORDINATOR, body)?;
+    effects.push(CoordinatorEffect::Send(terms.attempt.invited.clone(), phase, bytes));
+    Ok(())
+}

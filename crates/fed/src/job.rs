@@ -1,0 +1,233 @@
+//! The job description: what is trained together, by whom, and under which rules. Data, not code: every party
+//! computes the same digest of it.
+
+use fovea_secagg::hash::Hash;
+use fovea_secagg::history::MultiRoundPolicy;
+use fovea_secagg::layout::{Layout, LayoutError, Proven};
+use fovea_secagg::sets::{Profile, SiteId, SiteSet, ThresholdRule};
+use fovea_secagg::site::pair::TwoPartyAcknowledged;
+use serde::{Deserialize, Serialize};
+
+use crate::clip::ClipRule;
+use crate::strategy::Strategy;
+
+/// A federated training job. No field has a default: a job file states them all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Name of the job.
+    pub name: String,
+    /// Rounds to run.
+    pub rounds: u32,
+    /// Epochs that a site trains per round.
+    pub local_epochs: u32,
+    /// Server step.
+    pub strategy: Strategy,
+    /// FedProx: weight mu of the term mu/2 |w - w_global|^2 in the local loss (Li et al. 2020, arXiv 1812.06127);
+    /// zero for none. Applied by the sites.
+    pub proximal_mu: f32,
+    /// Least number of sites in a sum, beyond what the profile asks.
+    pub sites_min: u16,
+    /// Which coordinator the thresholds defend against.
+    pub profile: Profile,
+    /// Colluding sites tolerated; `None` takes ceil(n/3) - 1.
+    pub colluders_max: Option<u16>,
+    /// Largest sample count of a site; a power of two.
+    pub weight_max: u32,
+    /// Names of the sidecar values that every site reports, of which only the mean is seen.
+    pub side_names: Vec<String>,
+    /// How clips follow the updates.
+    pub clip_rule: ClipRule,
+    /// What to do about sums over nearly the same sites.
+    pub multi_round_policy: MultiRoundPolicy,
+    /// Longest wait for a phase, in milliseconds.
+    pub phase_timeout_ms: u64,
+}
+
+/// A site of the federation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Name, unique within the job.
+    pub name: String,
+    /// With two sites in all, each can compute the other's update from the sum. Both must accept that.
+    pub ack_two_party_disclosure: bool,
+}
+
+/// One tensor of the parameter table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Name.
+    pub name: String,
+    /// Number of coordinates.
+    pub len: usize,
+    /// Bound on an update's coordinates in the first round.
+    pub first_clip: f32,
+}
+
+/// A job that cannot run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum JobError {
+    /// Too few or too many sites.
+    #[error("{found} sites: need 2..=255")]
+    Sites {
+        /// Sites given.
+        found: usize,
+    },
+    /// Two sites with one name.
+    #[error("two sites are called {name}")]
+    RepeatedSite {
+        /// The name.
+        name: String,
+    },
+    /// More sites asked for than there are.
+    #[error("sites_min is {sites_min}, but the job has {sites} sites")]
+    SitesMin {
+        /// Asked for.
+        sites_min: u16,
+        /// Given.
+        sites: usize,
+    },
+    /// Two sites without both acknowledgements.
+    #[error(
+        "two sites see each other's update: set ack_two_party_disclosure for {name}, or add a third site"
+    )]
+    TwoPartyNotAcknowledged {
+        /// Site without the acknowledgement.
+        name: String,
+    },
+    /// The initial model does not have the length of the parameter table.
+    #[error("initial model has {found} values, the parameter table {expected}")]
+    ModelLength {
+        /// Length of the table.
+        expected: usize,
+        /// Length found.
+        found: usize,
+    },
+    /// Hyperparameters of the server step out of range.
+    #[error("strategy: {field} is {value}, need {need}")]
+    Strategy {
+        /// Field.
+        field: &'static str,
+        /// Its value.
+        value: f32,
+        /// What is needed.
+        need: &'static str,
+    },
+    /// A clip or weight that the encoding refuses.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The plan could not be written as bytes.
+    #[error(transparent)]
+    Wire(#[from] fovea_wire::WireError),
+    /// Thresholds that cannot hold.
+    #[error("thresholds: {0}")]
+    Thresholds(String),
+}
+
+/// A checked job with its roster and parameter table: everything public that all parties share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    job: Job,
+    sites: Vec<SiteConfig>,
+    parameters: Vec<Parameter>,
+    digest: Hash,
+}
+
+impl Plan {
+    /// Checks a job. Site `i` gets number `i`.
+    ///
+    /// # Errors
+    /// [`JobError`] names the field to change.
+    pub fn new(job: Job, sites: Vec<SiteConfig>, parameters: Vec<Parameter>) -> Result<Self, JobError> {
+        check_sites(&job, &sites)?;
+        job.strategy.check()?;
+        let bytes = fovea_wire::to_body(&(&job, &sites, &parameters), usize::MAX)?;
+        let digest = Hash::of("fovea/manifest/v1", &[&bytes]);
+        let plan = Self { job, sites, parameters, digest };
+        plan.proven(&plan.first_clips())?;
+        Ok(plan)
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The sites; their places are their numbers.
+    pub fn sites(&self) -> &[SiteConfig] {
+        &self.sites
+    }
+
+    /// The parameter table.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// H_M: digest of everything in the plan.
+    pub fn digest(&self) -> Hash {
+        self.digest
+    }
+
+    /// All sites.
+    pub fn roster(&self) -> SiteSet {
+        (0..self.sites.len()).map(|i| SiteId(i as u16)).collect()
+    }
+
+    /// Number of model coordinates.
+    pub fn coordinates(&self) -> usize {
+        self.parameters.iter().map(|parameter| parameter.len).sum()
+    }
+
+    /// Clips of the first round.
+    pub fn first_clips(&self) -> Vec<f32> {
+        self.parameters.iter().map(|parameter| parameter.first_clip).collect()
+    }
+
+    /// The layout for the given clips, with the largest safe exponents, proven.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub fn proven(&self, clips: &[f32]) -> Result<Proven, LayoutError> {
+        let tensors = self.parameters.iter().zip(clips).map(|(p, &clip)| (p.name.clone(), p.len, clip));
+        let layout = Layout::with_largest_exponents(tensors, self.sites.len())?;
+        Proven::new(layout, self.sites.len(), self.job.weight_max)
+    }
+
+    /// Rules for thresholds.
+    pub fn threshold_rule(&self) -> ThresholdRule {
+        let Job { profile, sites_min, colluders_max, .. } = self.job;
+        ThresholdRule { profile, sites_min, colluders_max }
+    }
+
+    /// Which sites accept the disclosure of pair mode.
+    pub fn acknowledged(&self) -> TwoPartyAcknowledged {
+        let accepts = |i: &usize| self.sites[*i].ack_two_party_disclosure;
+        TwoPartyAcknowledged((0..self.sites.len()).filter(accepts).map(|i| SiteId(i as u16)).collect())
+    }
+}
+
+fn check_sites(job: &Job, sites: &[SiteConfig]) -> Result<(), JobError> {
+    if !(2..=255).contains(&sites.len()) {
+        return Err(JobError::Sites { found: sites.len() });
+    }
+    for (i, site) in sites.iter().enumerate() {
+        if sites[..i].iter().any(|other| other.name == site.name) {
+            return Err(JobError::RepeatedSite { name: site.name.clone() });
+        }
+    }
+    if usize::from(job.sites_min) > sites.len() {
+        return Err(JobError::SitesMin { sites_min: job.sites_min, sites: sites.len() });
+    }
+    if sites.len() == 2 {
+        return match sites.iter().find(|site| !site.ack_two_party_disclosure) {
+            Some(site) => Err(JobError::TwoPartyNotAcknowledged { name: site.name.clone() }),
+            None => Ok(()),
+        };
+    }
+    let Job { profile, sites_min, colluders_max, .. } = *job;
+    ThresholdRule { profile, sites_min, colluders_max }
+        .for_sites(sites.len())
+        .map(|_| ())
+        .map_err(|abort| JobError::Thresholds(abort.to_string()))
+}
