@@ -16,7 +16,7 @@ mod tree;
 
 use sha2::{Digest, Sha256};
 
-use crate::image::{CHANNELS, Image, Mask, Sample};
+use crate::image::{Image, Mask, Sample};
 use anatomy::Anatomy;
 pub use camera::{Observer, SyntheticCamera};
 use raster::View;
@@ -44,7 +44,6 @@ pub fn synthetic_sample(camera: &SyntheticCamera, seed: u64, index: u32) -> Samp
     digest.update((camera.width as u32).to_le_bytes());
     [&bytes, &label, &second, &field].into_iter().for_each(|part| digest.update(part));
     let mask = |data| Mask { height: camera.height, width: camera.width, data };
-    debug_assert_eq!(bytes.len(), CHANNELS * camera.height * camera.width);
     Sample {
         name: format!("{}_{seed}_{index:04}", camera.name),
         dataset: format!("synthetic {}", camera.name),

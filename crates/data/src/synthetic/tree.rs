@@ -21,7 +21,7 @@ const RADIUS_MIN: f32 = 0.45;
 const REACH: f32 = 420.0;
 /// Half of the side of the zone without vessels at the fovea.
 const AVASCULAR_RADIUS: f32 = 24.0;
-/// Bound on steps of all tips together; a normal eye takes about a fifth of it.
+/// Bound on the steps of all tips together, whatever a seed may grow.
 const STEPS_MAX: usize = 40_000;
 
 /// Which way the blood flows.
