@@ -44,10 +44,14 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// [`DataError::TooLarge`], [`DataError::UnknownFormat`] or [`DataError::Decode`].
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<Raster> {
+    decode_within(path, bytes, FILE_BYTES_MAX)
+}
+
+fn decode_within(path: &Path, bytes: &[u8], unpacked_bytes_max: u64) -> Result<Raster> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return decode_plain(path, bytes);
     }
-    let unpacked = read_limited(MultiGzDecoder::new(bytes), path, FILE_BYTES_MAX, "after gunzip")?
+    let unpacked = read_limited(MultiGzDecoder::new(bytes), path, unpacked_bytes_max, "after gunzip")?
         .map_err(|e| fault(path, "gzip", DecodeFault::corrupt(e)))?;
     decode_plain(path, &unpacked)
 }

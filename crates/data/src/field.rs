@@ -7,7 +7,7 @@ pub const FIELD_RED_MIN: f32 = 35.0 / 255.0;
 
 /// Where the threshold lies on the way from the frame's median red to the field's: glare lifts the whole frame of some
 /// photographs to about [`FIELD_RED_MIN`] (STARE 0044), and the field's dim rim must stay inside.
-const FRAME_TO_FIELD: f32 = 0.15;
+const FRAME_TO_FIELD: f32 = 0.12;
 
 /// Radius of the majority filter that smooths the found edge, as a fraction of the image's shorter side.
 const SMOOTH_FRACTION: f32 = 0.01;
@@ -15,7 +15,7 @@ const SMOOTH_FRACTION: f32 = 0.01;
 /// The field of view of a fundus photograph: the largest 4-connected region of bright red, its holes filled, its edge
 /// smoothed by a majority filter. `None` where no pixel is bright enough.
 ///
-/// A first region, above [`FIELD_RED_MIN`], tells field from frame; the threshold is then raised to 15 % of the way from the
+/// A first region, above [`FIELD_RED_MIN`], tells field from frame; the threshold is then raised to 12 % of the way from the
 /// frame's median red to the field's, and the region found again.
 #[must_use]
 pub fn field_of_view(image: &Image) -> Option<Mask> {

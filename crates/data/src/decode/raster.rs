@@ -62,11 +62,11 @@ impl Raster {
     /// The photograph, scaled to `[0, 1]`; grey is replicated. Values above a PNM file's own maximum become 1.
     #[must_use]
     pub fn to_image(&self) -> Image {
-        let scale = 1.0 / f32::from(self.max);
+        let max = f32::from(self.max);
         let plane = |c: usize| self.samples.iter().skip(c).step_by(self.channels);
         let data = (0..CHANNELS)
             .flat_map(|c| plane(c.min(self.channels - 1)))
-            .map(|&v| (f32::from(v) * scale).min(1.0))
+            .map(|&v| (f32::from(v) / max).min(1.0))
             .collect();
         Image { height: self.height, width: self.width, data }
     }
