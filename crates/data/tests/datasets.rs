@@ -1,4 +1,5 @@
 //! Data sets in the published layouts, made in temporary folders.
+#![allow(clippy::unwrap_used)] // A test may panic, its helpers too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
