@@ -150,7 +150,7 @@ pub enum DataError {
     },
     /// The folder is laid out like none of the sets that this crate knows.
     #[error(
-        "{}: no known layout; expected one of DRIVE (`training`, `test`, or `images` with `1st_manual`), \
+        "{}: no known layout; expected one of DRIVE (`training`, or `images` with `1st_manual`), \
          STARE (`stare-images` with `labels-ah`), CHASE_DB1 (`Image_01L.jpg` with `Image_01L_1stHO.png`), \
          HRF (`images` with `manual1`), or `images` with `labels` or `manual`",
         path.display()

@@ -1,4 +1,13 @@
 //! Decoding, data sets, field-of-view masks, augmentation, splits and synthetic fundus images.
+//!
+//! From files to what a network trains on: [`Dataset`] lists and loads [`Sample`]s (photograph, label, field of view),
+//! [`Split`] records which of them train and test, [`Frame`] brings them to the working size and probabilities back,
+//! [`CropSource`] cuts augmented crops. [`synthetic_sample`] makes samples where there are no files.
+//!
+//! Every sample carries a field of view, found from the photograph where a set has no masks, because figures that count
+//! the camera's black frame are not comparable. Formats are told apart by content, and no declared size is believed
+//! before it is checked. A general image-processing crate was left out: the few filters needed are short, and their
+//! results must be the same bits everywhere.
 
 mod augment;
 mod dataset;

@@ -128,6 +128,10 @@ fn a_missing_label_names_the_photograph_and_the_folder() {
     assert!(matches!(error, DataError::MissingLabel { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("22_training.tif") && text.contains("1st_manual"), "{text}");
+    // The official test archive has no labels at all.
+    fs::remove_dir_all(folder.path().join("DRIVE/training/1st_manual")).unwrap();
+    let error = Dataset::open(&folder.path().join("DRIVE")).unwrap_err();
+    assert!(error.to_string().contains("training/1st_manual"), "{error}");
 }
 
 #[test]

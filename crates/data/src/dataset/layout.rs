@@ -54,14 +54,15 @@ pub(super) fn detect(path: &Path) -> Result<(Layout, PathBuf)> {
     let has = |name: &str| path.join(name).is_dir();
     let layout = if has("stare-images") && has("labels-ah") {
         Layout::Stare
-    } else if has("training") && path.join("training/1st_manual").is_dir() {
+    } else if path.join("training/images").is_dir() {
         return Ok((Layout::DriveTraining, path.join("training")));
-    } else if has("images") && has("mask") && (has("1st_manual") || has("2nd_manual")) {
-        drive_half(path)?
     } else if has("images") && has("manual1") {
         Layout::Hrf
     } else if has("images") && (has("labels") || has("manual")) {
         Layout::Plain
+    } else if has("images") && (has("1st_manual") || has("mask")) {
+        // The official test archive comes without labels: opening it is then a missing label.
+        drive_half(path)?
     } else if list_images(path)?.iter().any(|p| stem(p).ends_with("_1stHO")) {
         Layout::ChaseDb1
     } else {
@@ -125,6 +126,13 @@ impl Layout {
         }
     }
 
+    /// Where a label is expected: the first folder for labels that exists, or the first of all.
+    fn label_folder(self, root: &Path) -> PathBuf {
+        let all =
+            || self.folders().iter().filter(|(_, role)| *role == Role::Label).map(|(f, _)| root.join(f));
+        all().find(|f| f.is_dir()).or_else(|| all().next()).unwrap_or_else(|| root.to_path_buf())
+    }
+
     /// What a file's name says about the sample it belongs to.
     fn key(self, stem: &str) -> &str {
         match self {
@@ -138,14 +146,10 @@ impl Layout {
     pub(super) fn list(self, root: &Path) -> Result<Vec<SampleFiles>> {
         let mut images = BTreeMap::new();
         let (mut labels, mut seconds, mut fields) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut label_folder = root.to_path_buf();
         for &(folder, role_of_folder) in self.folders() {
             let folder = root.join(folder);
             if !folder.is_dir() {
                 continue;
-            }
-            if role_of_folder == Role::Label {
-                label_folder.clone_from(&folder);
             }
             for path in list_images(&folder)? {
                 let stem = stem(&path);
@@ -166,7 +170,7 @@ impl Layout {
         for (key, image) in images {
             let name = stem(&image);
             let Some(label) = labels.remove(&key) else {
-                return Err(DataError::MissingLabel { name, image, labels: label_folder });
+                return Err(DataError::MissingLabel { name, image, labels: self.label_folder(root) });
             };
             let (second_label, field) = (seconds.remove(&key), fields.remove(&key));
             samples.push(SampleFiles { name, image, label, second_label, field });
