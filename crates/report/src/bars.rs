@@ -7,12 +7,12 @@ use crate::text::{esc, put, three};
 use fovea_metrics::{METRICS, Metric, summarise};
 
 const ROW: f64 = 25.0;
-const NAME_WIDTH: f64 = 122.0;
+const NAME_WIDTH: f64 = 106.0;
 
 /// Mean Dice and IoU on a set: bars from 0 to 1, whiskers from the lowest to the highest seed.
 pub fn bar_chart(summary: &RunSummary, set: &TestSet) -> String {
     let mut out = String::new();
-    let axis = Axis { low: 0.0, high: 1.0, from: NAME_WIDTH, to: WIDTH - 46.0, scale: Scale::Linear };
+    let axis = Axis { low: 0.0, high: 1.0, from: NAME_WIDTH, to: WIDTH - 44.0, scale: Scale::Linear };
     let mut top = 2.0;
     for metric in METRICS.iter().filter(|m| ["dice", "iou"].contains(&m.key)) {
         top = group(&mut out, summary, set, metric, &axis, top) + 14.0;
@@ -63,7 +63,7 @@ fn group(
             format_args!(
                 "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>",
                 middle + 4.0,
-                esc(&clip(&model.title, 19))
+                esc(&clip(&model.title, 17))
             ),
         );
         put(
@@ -104,7 +104,7 @@ fn group(
             out,
             format_args!(
                 "<text class=\"mid\" x=\"{:.1}\" y=\"{:.1}\">second observer {value:.3}</text>",
-                at.min(WIDTH - 75.0),
+                at.min(WIDTH - 72.0),
                 first - 8.0
             ),
         );

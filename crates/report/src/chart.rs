@@ -2,8 +2,9 @@
 
 use crate::text::{esc, put};
 
-/// Width of every chart in its own units; text is 11.5 units, so that it reads well from 320 to 560 CSS pixels.
-pub const WIDTH: f64 = 440.0;
+/// Width of every chart in its own units; text is 12 units, so that it can be read on a phone, where
+/// a unit is a little less than a CSS pixel.
+pub const WIDTH: f64 = 340.0;
 const CHART_CSS: &str = include_str!("chart.css");
 
 /// How a value becomes a height.
@@ -68,7 +69,7 @@ impl Frame {
                 ),
             );
         }
-        for value in x.ticks(6) {
+        for value in x.ticks(5) {
             let at = x.at(value);
             put(out, format_args!("<path class=\"axis\" d=\"M{at:.1} {:.1}v4\"/>", y.from));
             put(
@@ -112,8 +113,8 @@ pub fn legend(out: &mut String, entries: &[(String, String)]) -> f64 {
     let (mut x, mut y) = (0.0, 12.0);
     for (name, swatch) in entries {
         let name = clip(name, 28);
-        let wide = 30.0 + 6.4 * name.chars().count() as f64 + 14.0;
-        if x > 0.0 && x + wide > WIDTH + 14.0 {
+        let wide = 30.0 + 6.5 * name.chars().count() as f64 + 12.0;
+        if x > 0.0 && x + wide > WIDTH + 12.0 {
             x = 0.0;
             y += 18.0;
         }
@@ -176,6 +177,9 @@ fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
 }
 
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
+    if !(low > 0.0 && high > low && high.is_finite()) {
+        return Vec::new();
+    }
     let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
     let all = decades.flat_map(|k| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(k)));
     all.filter(|v| *v >= low * 0.999 && *v <= high * 1.001).collect()
@@ -194,7 +198,10 @@ mod tests {
         assert_eq!(axis(0.0, 1.0, Scale::Linear).ticks(5), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
         assert_eq!(axis(1.0, 100.0, Scale::Linear).ticks(6), [20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!(axis(0.15, 1.2, Scale::Log).ticks(5), [0.2, 0.5, 1.0]);
-        assert!(axis(1.0, 1.0, Scale::Linear).ticks(5).is_empty());
+        assert!(
+            axis(1.0, 1.0, Scale::Linear).ticks(5).is_empty()
+                && axis(0.0, 1.0, Scale::Log).ticks(5).is_empty()
+        );
         assert_eq!(
             (tick_label(0.6000000000000001), tick_label(20.0), tick_label(-0.5)),
             ("0.6".into(), "20".into(), "\u{2212}0.5".into())

@@ -6,7 +6,7 @@ use crate::schema::{RunSummary, TestSet};
 use crate::text::{esc, put};
 
 const ROW: f64 = 27.0;
-const NAME_WIDTH: f64 = 122.0;
+const NAME_WIDTH: f64 = 112.0;
 
 /// One row per image, one dot per model (mean over seeds); the axis covers the values, not 0 to 1.
 pub fn dot_chart(summary: &RunSummary, set: &TestSet) -> String {
@@ -37,7 +37,7 @@ pub fn dot_chart(summary: &RunSummary, set: &TestSet) -> String {
     }
     let top = legend(&mut out, &entries) + 8.0;
     let end = top + ROW * images.len() as f64;
-    for value in axis.ticks(5) {
+    for value in axis.ticks(4) {
         let at = axis.at(value);
         put(&mut out, format_args!("<path class=\"grid\" d=\"M{at:.1} {top:.1}V{end:.1}\"/>"));
         put(
@@ -53,7 +53,7 @@ pub fn dot_chart(summary: &RunSummary, set: &TestSet) -> String {
             format_args!(
                 "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>",
                 y + 4.0,
-                esc(&clip(image, 19))
+                esc(&clip(image, 16))
             ),
         );
         for (model, slot, rows) in &models {

@@ -57,7 +57,7 @@ pub fn loss_chart(models: &[Model], scale: Scale, standalone: bool) -> String {
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let last = lines.iter().flat_map(|l| l.points.iter().map(|p| p.0)).fold(1.0, f64::max);
     let (low, high) = match scale {
-        _ if low > high => (0.0, 1.0),
+        _ if low > high => (0.1, 1.0),
         Scale::Log => (low / 1.08, high * 1.08),
         Scale::Linear => (low.min(0.0), high.max(low + 1e-6) * 1.04),
     };
@@ -139,7 +139,7 @@ impl LineChart {
         let top = legend(&mut out, &entries) + 24.0;
         let bottom = top + 230.0;
         let frame = Frame {
-            x: Axis { low: self.x.0, high: self.x.1, from: 38.0, to: WIDTH - 10.0, scale: Scale::Linear },
+            x: Axis { low: self.x.0, high: self.x.1, from: 38.0, to: WIDTH - 13.0, scale: Scale::Linear },
             y: Axis { low: self.y.0, high: self.y.1, from: bottom, to: top, scale: self.scale },
         };
         frame.draw(&mut out, self.titles[0], self.titles[1]);

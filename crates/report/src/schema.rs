@@ -99,7 +99,8 @@ pub struct ModelRun {
     pub seed: u64,
     /// Probability from which a pixel counts as vessel.
     pub threshold: f32,
-    /// Training loss of each epoch or round, in order.
+    /// Training loss of each epoch or round, in order; one that is not finite is `null` in JSON and NaN when read back.
+    #[serde(with = "losses")]
     pub losses: Vec<f64>,
     /// Wall time of the training, seconds.
     pub seconds: f64,
@@ -221,5 +222,19 @@ impl SetScores {
         let counts: Vec<Confusion> = images.iter().map(|i| i.scores.counts).collect();
         let batch_iou_divided_by_images = batch_iou_divided_by_images(&counts);
         SetScores { set: set.to_owned(), images, over_images, batch_iou_divided_by_images }
+    }
+}
+
+/// JSON has no NaN: losses of a run that diverged travel as `null`.
+mod losses {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(losses: &[f64], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(losses.iter().map(|l| l.is_finite().then_some(l)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        let losses = Vec::<Option<f64>>::deserialize(from)?;
+        Ok(losses.into_iter().map(|l| l.unwrap_or(f64::NAN)).collect())
     }
 }

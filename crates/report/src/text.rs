@@ -41,9 +41,9 @@ pub fn points(difference: f64) -> String {
     if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text.replace('-', "\u{2212}") }
 }
 
-/// "p = 0.008" or "p < 0.001".
+/// "p = 0.008" or "p < 0.001", with no-break spaces.
 pub fn p_value(p: f64) -> String {
-    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
+    if p < 0.001 { "p\u{a0}<\u{a0}0.001".to_owned() } else { format!("p\u{a0}=\u{a0}{p:.3}") }
 }
 
 /// Bytes in decimal units.
@@ -114,7 +114,10 @@ mod tests {
             (points(0.0291), points(-0.004), points(-0.0001)),
             ("+2.9".into(), "\u{2212}0.4".into(), "0.0".into())
         );
-        assert_eq!((p_value(0.0078), p_value(0.0002)), ("p = 0.008".into(), "p < 0.001".into()));
+        assert_eq!(
+            (p_value(0.0078), p_value(0.0002)),
+            ("p\u{a0}=\u{a0}0.008".into(), "p\u{a0}<\u{a0}0.001".into())
+        );
         assert_eq!(
             (bytes(999), bytes(1_500_000), bytes(2_340_000_000)),
             ("999 B".into(), "1.5 MB".into(), "2.34 GB".into())

@@ -198,7 +198,7 @@ impl Eye {
         let side = self.side;
         let logit = |i: usize| {
             let patch = patches[(i / side / 7 * 89 + i % side / 7) % 10_000];
-            7.5 * (self.depth[i].min(1.0) - 0.47) + noise * (1.1 * patch + 0.5 * stream.normal())
+            7.5 * (self.depth[i].min(1.0) - 0.47) + noise * (0.95 * patch + 0.35 * stream.normal())
         };
         (0..side * side).map(logit).map(|z| 1.0 / (1.0 + (-z).exp())).collect()
     }

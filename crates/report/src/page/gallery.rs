@@ -73,10 +73,11 @@ pub fn section(out: &mut String, input: &PageInput) -> Result<(), ReportError> {
 fn panels(picture: &TestPicture) -> Result<Vec<Rgb>, ReportError> {
     let (width, height) = (picture.photo.width(), picture.photo.height());
     let white: Vec<u8> = picture.label.iter().flat_map(|&l| [if l != 0 { 235 } else { 16 }; 3]).collect();
-    let mut all = vec![picture.photo.clone(), Rgb::new(width, height, white)?];
+    let mut all = vec![picture.photo.clone()];
     for prediction in &picture.predictions {
         all.push(overlay(&picture.photo, &picture.label, &prediction.mask, &picture.field)?);
     }
+    all.insert(1, Rgb::new(width, height, white)?);
     // The largest size shown; further reductions start from here.
     Ok(all.iter().map(|p| p.reduced(SIDES[0])).collect())
 }

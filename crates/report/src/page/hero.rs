@@ -68,11 +68,11 @@ fn sentence(summary: &RunSummary, c: &Comparison) -> String {
         .models
         .iter()
         .filter(|m| m.role == Role::Local)
-        .map(|m| format!("{} {}", m.title, three(mean_dice(m, set))))
+        .map(|m| format!("{} reaches {}", m.title, three(mean_dice(m, set))))
         .collect();
     let mut text = format!(
-        "On {} test image{}, the federated model reaches a mean Dice of {:.3}; trained alone, {}. That is {} points against \
-         the mean of the local models, better on {} of {} images (sign-flip test, {}).",
+        "On {} test image{}, the federated model reaches a mean Dice of {:.3}; of the local models, {}. That is {} points against \
+         their mean, and better on {} of {} images (sign-flip test, {}).",
         c.images,
         if c.images == 1 { "" } else { "s" },
         c.federated,

@@ -2,7 +2,7 @@
 
 use super::section_head;
 use crate::palette::slots;
-use crate::schema::{Federation, Model, RunSummary, SetScores, TestSet};
+use crate::schema::{Federation, Model, ModelRun, RunSummary, SetScores, TestSet};
 use crate::text::{bytes, duration, esc, p_value, points, put, thousands, three};
 use fovea_metrics::{METRICS, Metric, Summary, summarise};
 
@@ -134,26 +134,41 @@ fn models(out: &mut String, summary: &RunSummary) {
     open_table(
         out,
         "Model",
-        &["Seed", "Threshold", "Chosen on", "Training", "Last loss", "Hash"].map(String::from),
+        &["Seed", "Dice", "Threshold", "Chosen on", "Training", "Last loss", "Hash"].map(String::from),
     );
     for (model, slot) in summary.models.iter().zip(slots(&summary.models)) {
         for run in &model.runs {
             put(
                 out,
                 format_args!(
-                    "<tr><th scope=\"row\">{}</th><td>{}</td><td>{:.3}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+                    "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{:.3}</td><td class=\"text\">{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
                     model_name(model, slot),
                     run.seed,
+                    three(main_dice(summary, run)),
                     run.threshold,
                     esc(&model.threshold_chosen_on),
                     duration(run.seconds),
-                    run.losses.last().map_or_else(|| "–".to_owned(), |l| format!("{l:.4}")),
+                    last_loss(run),
                     esc(&run.model_hash)
                 ),
             );
         }
     }
     out.push_str("</tbody></table></div>\n");
+}
+
+/// Mean Dice on the first set.
+fn main_dice(summary: &RunSummary, run: &ModelRun) -> Option<f64> {
+    let set = &summary.sets.first()?.key;
+    run.sets.iter().find(|s| &s.set == set)?.over_images.get("dice")?.mean
+}
+
+fn last_loss(run: &ModelRun) -> String {
+    match run.losses.last() {
+        Some(loss) if loss.is_finite() => format!("{loss:.4}"),
+        Some(_) => "diverged".to_owned(),
+        None => "–".to_owned(),
+    }
 }
 
 fn federated(out: &mut String, federation: &Federation) {
@@ -202,7 +217,13 @@ fn images(out: &mut String, summary: &RunSummary, set: &TestSet) {
         .filter(|c| !c.2.is_empty())
         .collect();
     let Some(names) = columns.first().map(|c| c.2.iter().map(|r| r.0).collect::<Vec<_>>()) else { return };
-    put(out, format_args!("<details><summary>Every image of {}: Dice and IoU</summary>", esc(&set.title)));
+    put(
+        out,
+        format_args!(
+            "<details><summary>Image by image, {}: Dice, and IoU below it</summary>",
+            esc(&set.title)
+        ),
+    );
     let mut head: Vec<String> = columns.iter().map(|c| model_name(c.0, c.1)).collect();
     if set.observer.is_some() {
         head.push("Second observer".into());
@@ -235,6 +256,9 @@ fn model_name(model: &Model, slot: usize) -> String {
     format!("<span class=\"s{slot}\"><i class=\"swatch\"></i>{}</span>", esc(&model.title))
 }
 
+/// Heads of columns that hold words, which start at the left.
+const WORDS: [&str; 2] = ["Set", "Chosen on"];
+
 /// Opens a scrolling box, a table and its body; the heads are markup.
 fn open_table(out: &mut String, corner: &str, heads: &[String]) {
     put(
@@ -244,7 +268,8 @@ fn open_table(out: &mut String, corner: &str, heads: &[String]) {
         ),
     );
     for head in heads {
-        put(out, format_args!("<th scope=\"col\">{head}</th>"));
+        let class = if WORDS.contains(&head.as_str()) { " class=\"text\"" } else { "" };
+        put(out, format_args!("<th scope=\"col\"{class}>{head}</th>"));
     }
     out.push_str("</tr></thead><tbody>");
 }
