@@ -1,6 +1,7 @@
 //! Vectors in transit: cut into chunks, hashed as a tree, put together again.
 
 use fovea_wire::Bytes;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Accepted, Reject};
@@ -12,12 +13,15 @@ const CHUNK_WORDS: usize = CHUNK_BYTES / 4;
 
 /// The chunks of a vector and the root over them.
 pub fn chunks(words: &[u32]) -> (Vec<Chunk>, Hash) {
-    let chunks: Vec<Chunk> = words
-        .chunks(CHUNK_WORDS)
+    let (chunks, leaves): (Vec<Chunk>, Vec<Hash>) = words
+        .par_chunks(CHUNK_WORDS)
         .enumerate()
-        .map(|(index, words)| Chunk { index: index as u32, bytes: Bytes(to_bytes(words)) })
-        .collect();
-    let leaves: Vec<Hash> = chunks.iter().map(leaf).collect();
+        .map(|(index, words)| {
+            let chunk = Chunk { index: index as u32, bytes: Bytes(to_bytes(words)) };
+            let hash = leaf(&chunk);
+            (chunk, hash)
+        })
+        .unzip();
     let root = merkle_root(&leaves);
     (chunks, root)
 }
