@@ -1,4 +1,5 @@
 //! Training, resuming, predicting and evaluating on toy images with the CPU executor.
+#![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
 
 mod predict;
 mod resume;
