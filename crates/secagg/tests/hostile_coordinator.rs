@@ -14,12 +14,15 @@ use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::site::{Advertised, Masked, Shared};
 use parties::{Seeded, Stops, advertise, history, share, terms, until_announced, until_confirmed, upload};
 
+type Keys = Vec<(SiteId, Advertise)>;
+type Digests = Vec<(SiteId, Hash)>;
+
 fn set(sites: &[u16]) -> SiteSet {
     sites.iter().map(|&s| SiteId(s)).collect()
 }
 
 /// What site 0 answers to a changed key list.
-fn answer_to_keys(n: u16, change: impl Fn(&mut Vec<(SiteId, Advertise)>)) -> Result<(Shared, Share), Abort> {
+fn answer_to_keys(n: u16, change: impl Fn(&mut Keys)) -> Result<(Shared, Share), Abort> {
     let mut entropy = Seeded::new(1);
     let terms = terms(n, 3, 1);
     let (sites, coordinator) = advertise(&terms, &vec![Stops::Never; usize::from(n)], &mut entropy);
@@ -30,10 +33,10 @@ fn answer_to_keys(n: u16, change: impl Fn(&mut Vec<(SiteId, Advertise)>)) -> Res
 
 #[test]
 fn changed_key_lists_are_refused() {
-    let refused = |change: &dyn Fn(&mut Vec<(SiteId, Advertise)>)| answer_to_keys(4, change).err();
+    let refused = |change: &dyn Fn(&mut Keys)| answer_to_keys(4, change).err();
     assert_eq!(refused(&|_| {}), None);
     assert_eq!(refused(&|keys| keys[0].1.share_key[0] ^= 1), Some(Abort::OwnEntryChanged));
-    assert_eq!(refused(&|keys| drop(keys.remove(0))), Some(Abort::OwnEntryChanged));
+    assert_eq!(refused(&|keys| keys.retain(|(site, _)| site.0 != 0)), Some(Abort::OwnEntryChanged));
     assert!(matches!(refused(&|keys| keys.swap(1, 2)), Some(Abort::Set { .. })));
     assert!(matches!(refused(&|keys| keys[3].0 = SiteId(9)), Some(Abort::Set { .. })));
     assert!(matches!(refused(&|keys| keys.truncate(2)), Some(Abort::TooFewSites { have: 2, .. })));
@@ -79,7 +82,7 @@ fn changed_share_lists_are_refused() {
         Some(Abort::OwnEntryChanged)
     );
     let is_set = |abort| matches!(abort, Some(Abort::Set { .. }));
-    assert!(is_set(answer_to_shares(|mine, _| drop(mine.dealers.remove(0)))));
+    assert!(is_set(answer_to_shares(|mine, _| mine.dealers.retain(|d| d.dealer.0 != 0))));
     assert!(is_set(answer_to_shares(|mine, _| mine.dealers.swap(1, 3))));
     assert!(is_set(answer_to_shares(|mine, _| mine.dealers[3].dealer = SiteId(7))));
     assert!(matches!(
@@ -141,7 +144,7 @@ fn two_sets_announced_to_two_groups_reach_no_quorum() {
 
 #[test]
 fn only_a_quorum_of_members_for_one_set_releases_shares() {
-    let answer = |change: &dyn Fn(&mut Vec<(SiteId, Hash)>)| {
+    let answer = |change: &dyn Fn(&mut Digests)| {
         let terms = terms(5, 3, 1);
         let stops = [Stops::Never, Stops::Never, Stops::Never, Stops::Never, Stops::BeforeMask];
         let (sites, _, mut quorum) = until_confirmed(&terms, &stops, &mut Seeded::new(8)).unwrap();

@@ -26,8 +26,8 @@ use scripted::{Fault, Scripted};
 
 const NEVER: [Stops; 4] = [Stops::Never; 4];
 
-fn is_content(result: Result<Accepted, Reject>, site: u16) -> bool {
-    matches!(result, Err(Reject::Content { site: who, .. }) if who == SiteId(site))
+fn is_content(result: &Result<Accepted, Reject>, site: u16) -> bool {
+    matches!(result, Err(Reject::Content { site: who, .. }) if *who == SiteId(site))
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn key_messages_are_checked_and_taken_once() {
     assert_eq!(coordinator.accept(SiteId(0), &first), Ok(Accepted::Again));
     assert_eq!(coordinator.accept(SiteId(0), &second), Err(Reject::Conflicting { site: SiteId(0) }));
     assert_eq!(coordinator.accept(SiteId(3), &second), Err(Reject::Unexpected { site: SiteId(3) }));
-    assert!(is_content(coordinator.accept(SiteId(1), &first), 1));
+    assert!(is_content(&coordinator.accept(SiteId(1), &first), 1));
     let mut other = second.clone();
     other.model = Hash([9; 32]);
-    assert!(is_content(coordinator.accept(SiteId(1), &other), 1));
+    assert!(is_content(&coordinator.accept(SiteId(1), &other), 1));
     assert_eq!(coordinator.missing().len(), 2);
 }
 
@@ -60,11 +60,11 @@ fn share_messages_are_checked_and_taken_once() {
         change(&mut message);
         coordinator.accept(SiteId(0), &message)
     };
-    assert!(is_content(sent(&|m| drop(m.leaves.pop())), 0));
-    assert!(is_content(sent(&|m| m.leaves[1].sealed = Bytes(vec![0; 5])), 0));
-    assert!(is_content(sent(&|m| m.leaves[0].sealed = Bytes(vec![0; 144])), 0));
-    assert!(is_content(sent(&|m| m.leaves[1].sealed.0[0] ^= 1), 0));
-    assert!(is_content(sent(&|m| m.head.group = Hash([0; 32])), 0));
+    assert!(is_content(&sent(&|m| drop(m.leaves.pop())), 0));
+    assert!(is_content(&sent(&|m| m.leaves[1].sealed = Bytes(vec![0; 5])), 0));
+    assert!(is_content(&sent(&|m| m.leaves[0].sealed = Bytes(vec![0; 144])), 0));
+    assert!(is_content(&sent(&|m| m.leaves[1].sealed.0[0] ^= 1), 0));
+    assert!(is_content(&sent(&|m| m.head.group = Hash([0; 32])), 0));
     assert_eq!(sent(&|_| {}), Ok(Accepted::New));
     assert_eq!(sent(&|_| {}), Ok(Accepted::Again));
     assert_eq!(coordinator.accept(SiteId(7), &good), Err(Reject::Unexpected { site: SiteId(7) }));
@@ -81,8 +81,8 @@ fn uploads_are_checked_and_added_once() {
     assert_eq!(coordinator.finish(me, &close(root, 1)), Err(Reject::Unexpected { site: me }));
     assert_eq!(coordinator.chunk(SiteId(8), &pieces[0]), Err(Reject::Unexpected { site: SiteId(8) }));
     assert_eq!(coordinator.chunk(me, &pieces[0]), Ok(Accepted::New));
-    assert!(is_content(coordinator.finish(me, &close(root, 2)), 0));
-    assert!(is_content(coordinator.finish(me, &close(Hash([0; 32]), 1)), 0));
+    assert!(is_content(&coordinator.finish(me, &close(root, 2)), 0));
+    assert!(is_content(&coordinator.finish(me, &close(Hash([0; 32]), 1)), 0));
     assert_eq!(coordinator.finish(me, &close(root, 1)), Ok(Accepted::New));
     assert_eq!(coordinator.finish(me, &close(root, 1)), Ok(Accepted::Again));
     assert_eq!(coordinator.finish(me, &close(Hash([0; 32]), 1)), Err(Reject::Conflicting { site: me }));
@@ -96,7 +96,7 @@ fn confirmations_are_checked_and_taken_once() {
         until_announced(&terms(4, 3, 1), &stops, &mut Seeded::new(4)).unwrap();
     let (me, state) = masked.into_iter().next().unwrap();
     let (_, message) = state.confirm(&announce, &mut history()).unwrap();
-    assert!(is_content(coordinator.accept(me, &Confirm { digest: Hash([0; 32]) }), 0));
+    assert!(is_content(&coordinator.accept(me, &Confirm { digest: Hash([0; 32]) }), 0));
     assert_eq!(coordinator.accept(SiteId(3), &message), Err(Reject::Unexpected { site: SiteId(3) }));
     assert_eq!(coordinator.accept(me, &message), Ok(Accepted::New));
     assert_eq!(coordinator.accept(me, &message), Ok(Accepted::Again));
@@ -113,9 +113,9 @@ fn run_with_bad_reveal(n: u16) -> Result<Sum, Abort> {
         if me == SiteId(1) {
             let mut short = message.clone();
             short.reveals.pop();
-            assert!(is_content(coordinator.accept(me, &short), 1));
+            assert!(is_content(&coordinator.accept(me, &short), 1));
             message.reveals[2].share[0] ^= 1;
-            assert!(is_content(coordinator.accept(me, &message), 1));
+            assert!(is_content(&coordinator.accept(me, &message), 1));
         } else {
             coordinator.accept(me, &message).unwrap();
         }

@@ -90,6 +90,7 @@ fn masks_of_sites_with_different_models_do_not_cancel() {
         let set = AdvertiseSet { sites: vec![forged(0), forged(1)] };
         let ready = state.pair(&set, &acknowledged).unwrap();
         let upload = ready.mask(Encoded { words: vec![7; WORDS] }, vec![0; 2]).unwrap().1;
+        assert_uniform(&upload.words, "upload of one of two sites");
         sum.iter_mut().zip(upload.words).for_each(|(s, w)| *s = s.wrapping_add(w));
     }
     assert_uniform(&sum, "sum over two models");
