@@ -1,10 +1,10 @@
 //! Bars: Dice and IoU of each model, with the spread over seeds and the second observer's line.
 
-use crate::chart::{Axis, Scale, WIDTH, clip, svg};
+use crate::chart::{Axis, Scale, WIDTH, clip, label, svg};
 use crate::palette::slots;
 use crate::schema::{RunSummary, TestSet};
-use crate::text::{esc, put, three};
-use fovea_metrics::{METRICS, Metric, summarise};
+use crate::text::{put, three};
+use fovea_metrics::{METRICS, Metric, Summary, summarise};
 
 const ROW: f64 = 25.0;
 const NAME_WIDTH: f64 = 106.0;
@@ -18,14 +18,7 @@ pub fn bar_chart(summary: &RunSummary, set: &TestSet) -> String {
         top = group(&mut out, summary, set, metric, &axis, top) + 14.0;
     }
     for value in axis.ticks(5) {
-        put(
-            &mut out,
-            format_args!(
-                "<text class=\"mid\" x=\"{:.1}\" y=\"{:.1}\">{value:.1}</text>",
-                axis.at(value),
-                top + 2.0
-            ),
-        );
+        label(&mut out, "mid", axis.at(value), top + 2.0, &format!("{value:.1}"));
     }
     svg("Mean Dice and IoU of each model on the test images", top + 8.0, &out, false)
 }
@@ -50,64 +43,34 @@ fn group(
         .collect();
     let first = top + 22.0;
     let end = first + ROW * shown.len() as f64;
-    put(out, format_args!("<text class=\"strong\" x=\"0\" y=\"{:.1}\">{}</text>", top + 12.0, metric.title));
+    label(out, "strong", 0.0, top + 12.0, metric.title);
     for value in axis.ticks(5) {
         put(out, format_args!("<path class=\"grid\" d=\"M{:.1} {first:.1}V{end:.1}\"/>", axis.at(value)));
     }
     for (row, (model, slot, spread)) in shown.iter().enumerate() {
-        let y = first + ROW * row as f64;
-        let middle = y + ROW / 2.0;
-        let wide = axis.at(spread.mean.unwrap_or(0.0)) - axis.from;
-        put(
-            out,
-            format_args!(
-                "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>",
-                middle + 4.0,
-                esc(&clip(&model.title, 17))
-            ),
-        );
-        put(
-            out,
-            format_args!(
-                "<g class=\"s{slot}\"><rect class=\"fill\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"2\"/></g>",
-                axis.from,
-                y + 4.0,
-                wide.max(0.0),
-                ROW - 8.0
-            ),
-        );
-        if let (Some(low), Some(high)) = (spread.min.filter(|_| spread.n > 1), spread.max) {
-            let (a, b) = (axis.at(low), axis.at(high));
-            put(
-                out,
-                format_args!(
-                    "<path class=\"whisker\" d=\"M{a:.1} {:.1}v8M{a:.1} {middle:.1}H{b:.1}M{b:.1} {:.1}v8\"/>",
-                    middle - 4.0,
-                    middle - 4.0
-                ),
-            );
-        }
-        put(
-            out,
-            format_args!(
-                "<text class=\"strong end\" x=\"{WIDTH:.0}\" y=\"{:.1}\">{}</text>",
-                middle + 4.0,
-                three(spread.mean)
-            ),
-        );
+        let middle = first + ROW * (row as f64 + 0.5);
+        label(out, "name", 0.0, middle + 4.0, &clip(&model.title, 17));
+        bar(out, *slot, spread, axis, middle);
+        label(out, "strong end", WIDTH, middle + 4.0, &three(spread.mean));
     }
     let observer = set.observer.as_ref().and_then(|o| o.over_images.get(metric.key)).and_then(|s| s.mean);
     if let Some(value) = observer {
         let at = axis.at(value);
         put(out, format_args!("<path class=\"human\" d=\"M{at:.1} {:.1}V{end:.1}\"/>", first - 4.0));
-        put(
-            out,
-            format_args!(
-                "<text class=\"mid\" x=\"{:.1}\" y=\"{:.1}\">second observer {value:.3}</text>",
-                at.min(WIDTH - 72.0),
-                first - 8.0
-            ),
-        );
+        label(out, "mid", at.min(WIDTH - 72.0), first - 8.0, &format!("second observer {value:.3}"));
     }
     end
+}
+
+/// One bar around the height `middle`, and its whisker when there are several seeds.
+fn bar(out: &mut String, slot: usize, spread: &Summary, axis: &Axis, middle: f64) {
+    let (x, y, high) = (axis.from, middle - ROW / 2.0 + 4.0, ROW - 8.0);
+    let wide = (axis.at(spread.mean.unwrap_or(0.0)) - x).max(0.0);
+    let size = format!("x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\"");
+    put(out, format_args!("<g class=\"s{slot}\"><rect class=\"fill\" {size} rx=\"2\"/></g>"));
+    if let (Some(low), Some(high)) = (spread.min.filter(|_| spread.n > 1), spread.max) {
+        let (a, b, end) = (axis.at(low), axis.at(high), middle - 4.0);
+        let path = format!("M{a:.1} {end:.1}v8M{a:.1} {middle:.1}H{b:.1}M{b:.1} {end:.1}v8");
+        put(out, format_args!("<path class=\"whisker\" d=\"{path}\"/>"));
+    }
 }

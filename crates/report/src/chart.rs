@@ -130,6 +130,11 @@ pub fn legend(out: &mut String, entries: &[(String, String)]) -> f64 {
     if entries.is_empty() { 0.0 } else { y + 8.0 }
 }
 
+/// Text at a position, escaped.
+pub fn label(out: &mut String, class: &str, x: f64, y: f64, text: &str) {
+    put(out, format_args!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", esc(text)));
+}
+
 /// A piece of a line in a model's style.
 pub fn line_swatch(slot: usize) -> String {
     format!("<g class=\"s{slot}\"><path class=\"line\" d=\"M0 -4H24\"/></g>")

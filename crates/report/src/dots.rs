@@ -1,12 +1,12 @@
 //! Dots: Dice of each model on each test image.
 
-use crate::chart::{Axis, Scale, WIDTH, clip, diamond, dot_swatch, legend, svg};
+use crate::chart::{Axis, Scale, WIDTH, clip, diamond, dot_swatch, label, legend, svg};
 use crate::palette::slots;
 use crate::schema::{RunSummary, TestSet};
 use crate::text::{esc, put};
 
 const ROW: f64 = 27.0;
-const NAME_WIDTH: f64 = 112.0;
+const NAME_WIDTH: f64 = 122.0;
 
 /// One row per image, one dot per model (mean over seeds); the axis covers the values, not 0 to 1.
 pub fn dot_chart(summary: &RunSummary, set: &TestSet) -> String {
@@ -40,45 +40,33 @@ pub fn dot_chart(summary: &RunSummary, set: &TestSet) -> String {
     for value in axis.ticks(4) {
         let at = axis.at(value);
         put(&mut out, format_args!("<path class=\"grid\" d=\"M{at:.1} {top:.1}V{end:.1}\"/>"));
-        put(
-            &mut out,
-            format_args!("<text class=\"mid\" x=\"{at:.1}\" y=\"{:.1}\">{value:.2}</text>", end + 16.0),
-        );
+        label(&mut out, "mid", at, end + 16.0, &format!("{value:.2}"));
     }
     for (row, image) in images.iter().enumerate() {
         let y = top + ROW * (row as f64 + 0.5);
         put(&mut out, format_args!("<path class=\"grid\" d=\"M{:.1} {y:.1}H{:.1}\"/>", axis.from, axis.to));
-        put(
-            &mut out,
-            format_args!(
-                "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>",
-                y + 4.0,
-                esc(&clip(image, 16))
-            ),
-        );
+        label(&mut out, "name", 0.0, y + 4.0, &clip(image, 18));
         for (model, slot, rows) in &models {
             if let Some(value) = rows.iter().find(|r| r.0 == *image).and_then(|r| r.1) {
-                put(
-                    &mut out,
-                    format_args!(
-                        "<g class=\"s{slot}\"><circle class=\"dot\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{}: {value:.3}</title></circle></g>",
-                        axis.at(value),
-                        esc(&model.title)
-                    ),
-                );
+                dot(&mut out, *slot, [axis.at(value), y], &format!("{}: {value:.3}", model.title));
             }
         }
         if let Some(value) = observer.iter().find(|o| o.image == *image).and_then(|o| o.scores.dice) {
             out.push_str(&diamond(axis.at(value), y));
         }
     }
+    label(&mut out, "end", axis.to, end + 33.0, "Dice (the axis does not start at 0)");
+    svg("Dice of each model on each test image", end + 40.0, &out, false)
+}
+
+/// A dot that tells its value when pointed at.
+fn dot(out: &mut String, slot: usize, [x, y]: [f64; 2], title: &str) {
+    let place = format!("cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"");
+    let title = esc(title);
     put(
-        &mut out,
+        out,
         format_args!(
-            "<text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">Dice (the axis does not start at 0)</text>",
-            axis.to,
-            end + 33.0
+            "<g class=\"s{slot}\"><circle class=\"dot\" {place}><title>{title}</title></circle></g>"
         ),
     );
-    svg("Dice of each model on each test image", end + 40.0, &out, false)
 }

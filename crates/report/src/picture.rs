@@ -220,8 +220,8 @@ mod tests {
         let mask: Vec<u8> =
             (0..25).map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5)))).collect();
         let out = prediction_overlay(&photo, &mask).unwrap();
-        for i in 0..25 {
-            assert_eq!(out.pixels[3 * i..3 * i + 3] == [100; 3], mask[i] == 0, "{i}");
+        for (pixel, &m) in out.pixels.chunks_exact(3).zip(&mask) {
+            assert_eq!(pixel == [100; 3], m == 0);
         }
         assert_ne!(out.pixels[3 * 12], out.pixels[3 * 6], "outline and inside differ");
         assert!(prediction_overlay(&photo, &[1; 25]).is_ok());

@@ -186,7 +186,7 @@ impl RunSummary {
 
 impl Model {
     /// Its runs' scores on a set, in the order of the runs.
-    pub fn on<'a, 'k>(&'a self, set: &'k str) -> impl Iterator<Item = &'a SetScores> + Clone {
+    pub fn on<'a>(&'a self, set: &str) -> impl Iterator<Item = &'a SetScores> + Clone {
         self.runs.iter().flat_map(|run| &run.sets).filter(move |scores| scores.set == set)
     }
 
