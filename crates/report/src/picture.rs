@@ -124,7 +124,7 @@ pub fn overlay(photo: &Rgb, label: &[u8], prediction: &[u8], field: &[u8]) -> Re
 }
 
 /// The photograph with a prediction on top where there is no label: outline in turquoise, inside tinted. The mask is
-/// `(H, W)`, non-zero = yes.
+/// `(H, W)`, non-zero = yes, and drawn as it is: cut it to the field of view first.
 ///
 /// # Errors
 /// When the mask does not have the photograph's extents.

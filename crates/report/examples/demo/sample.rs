@@ -127,7 +127,10 @@ fn curves(&(key, _, _, noise, _): &Spec, eyes: &[Eye], seed: u64) -> ModelCurves
 fn picture(eye: &Eye, seed: u64) -> TestPicture {
     let predictions = MODELS.iter().map(|&(key, _, _, noise, _)| {
         let p = eye.predict(seed as f32, noise, key.len() as u32);
-        Prediction { model: key.into(), mask: p.iter().map(|&p| u8::from(p >= THRESHOLD)).collect() }
+        Prediction {
+            model: key.into(),
+            mask: p.iter().zip(&eye.field).map(|(&p, &f)| u8::from(p >= THRESHOLD && f != 0)).collect(),
+        }
     });
     TestPicture {
         image: eye.name.clone(),
