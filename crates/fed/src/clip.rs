@@ -1,9 +1,9 @@
 //! Clips that follow the updates.
 //!
-//! The next clip of a tensor is the power of two above 8 times the root mean square of the last average update.
-//! Clips are public: they depend on published averages alone. Two guards keep clipping from hurting training unseen:
-//! a clip at most halves from one round to the next (the average of a small tensor can pass through zero while
-//! the sites' updates do not), and every round reports how many coordinates were clipped.
+//! The next clip of a tensor is the power of two above 8 times the root mean square of the last average
+//! update. Clips are public: they depend on published averages alone. Two guards keep clipping from hurting
+//! training unseen: a clip at most halves from one round to the next (the average of a small tensor can pass
+//! through zero while the sites' updates do not), and every round reports how many coordinates were clipped.
 
 use serde::{Deserialize, Serialize};
 

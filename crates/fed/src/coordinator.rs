@@ -1,7 +1,7 @@
 //! The coordinator's machine: takes message bytes and the time, returns message bytes and events.
 //!
-//! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does not
-//! fit is refused without any effect. The machine holds no secret.
+//! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does
+//! not fit is refused without any effect. The machine holds no secret.
 
 use std::sync::Arc;
 
@@ -229,7 +229,8 @@ impl CoordinatorMachine {
         Ok(())
     }
 
-    /// Ends an attempt. Once sites were asked to confirm, its round is burned and the next attempt gets a new number.
+    /// Ends an attempt. Once sites were asked to confirm, its round is burned and the next attempt gets a new
+    /// number.
     fn end(&mut self, terms: &Terms, burned: bool, error: MachineError) -> Vec<CoordinatorEffect> {
         let (round, attempt) = (terms.attempt.round, terms.attempt.attempt);
         if burned {

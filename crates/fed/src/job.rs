@@ -23,8 +23,8 @@ pub struct Job {
     pub local_epochs: u32,
     /// Server step.
     pub strategy: Strategy,
-    /// FedProx: weight mu of the term mu/2 |w - w_global|^2 in the local loss (Li et al. 2020, arXiv 1812.06127);
-    /// zero for none. Applied by the sites.
+    /// FedProx: weight mu of the term mu/2 |w - w_global|^2 in the local loss (Li et al. 2020, arXiv
+    /// 1812.06127); zero for none. Applied by the sites.
     pub proximal_mu: f32,
     /// Least number of sites in a sum, beyond what the profile asks.
     pub sites_min: u16,
@@ -104,9 +104,9 @@ pub enum JobError {
         /// Length found.
         found: usize,
     },
-    /// Hyperparameters of the server step out of range.
-    #[error("strategy: {field} is {value}, need {need}")]
-    Strategy {
+    /// A hyperparameter out of range.
+    #[error("{field} is {value}, need {need}")]
+    Hyperparameter {
         /// Field.
         field: &'static str,
         /// Its value.
@@ -142,6 +142,10 @@ impl Plan {
     pub fn new(job: Job, sites: Vec<SiteConfig>, parameters: Vec<Parameter>) -> Result<Self, JobError> {
         check_sites(&job, &sites)?;
         job.strategy.check()?;
+        if !(job.proximal_mu.is_finite() && job.proximal_mu >= 0.0) {
+            let (field, value, need) = ("proximal_mu", job.proximal_mu, "zero or a positive number");
+            return Err(JobError::Hyperparameter { field, value, need });
+        }
         let bytes = fovea_wire::to_body(&(&job, &sites, &parameters), usize::MAX)?;
         let digest = Hash::of("fovea/manifest/v1", &[&bytes]);
         let plan = Self { job, sites, parameters, digest };

@@ -1,4 +1,5 @@
-//! The egress record: per round and site, what crossed the boundary of the hospital, how much, and its digest.
+//! The egress record: per round and site, what crossed the boundary of the hospital, how much, and its
+//! digest.
 
 use std::collections::BTreeMap;
 

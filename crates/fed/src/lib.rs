@@ -1,9 +1,9 @@
 //! Federation without I/O: coordinator and site state machines, strategies and ledger.
 //!
-//! A machine takes message bytes, the time and randomness, and returns message bytes and events. The same machines are
-//! meant to run in one process ([`local`]), in a simulator, and over a network; this crate knows no socket.
-//! The server step is replicated: the coordinator publishes an exact integer sum and every party computes the
-//! next model by itself ([`strategy`], [`state`]), so the coordinator never chooses weights.
+//! A machine takes message bytes, the time and randomness, and returns message bytes and events. The same
+//! machines are meant to run in one process ([`local`]), in a simulator, and over a network; this crate knows
+//! no socket. The server step is replicated: the coordinator publishes an exact integer sum and every party
+//! computes the next model by itself ([`strategy`], [`state`]), so the coordinator never chooses weights.
 
 pub mod clip;
 pub mod coordinator;

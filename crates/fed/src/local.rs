@@ -1,7 +1,8 @@
 //! A federation in one process: one coordinator and its sites, talking in encoded messages.
 //!
-//! Nothing but message bytes passes between the machines, the same bytes that a network would carry. What the driver adds
-//! is a check that no network could make: it also sums the updates in the clear and compares the outcome bit for bit.
+//! Nothing but message bytes passes between the machines, the same bytes that a network would carry. What the
+//! driver adds is a check that no network could make: it also sums the updates in the clear and compares the
+//! outcome bit for bit.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ pub struct LocalFederation {
 }
 
 impl LocalFederation {
-    /// A federation before its first round. With a seed the rounding fractions, and so every model, are a function of
-    /// the seed; keys and masks come from the operating system in any case and cancel in the sum.
+    /// A federation before its first round. With a seed the rounding fractions, and so every model, are a
+    /// function of the seed; keys and masks come from the operating system in any case and cancel in the sum.
     ///
     /// # Errors
     /// [`FederationError::Job`].
@@ -103,18 +104,18 @@ impl LocalFederation {
         &self.ledger
     }
 
-    /// Switches the comparison with the sum in the clear; on unless switched off. It costs one more encoding per
-    /// site and eight bytes per coordinate.
+    /// Switches the comparison with the sum in the clear; on unless switched off. It costs one more encoding
+    /// per site and eight bytes per coordinate.
     pub fn compare_with_clear(&mut self, on: bool) {
         self.compare_with_clear = on;
     }
 
-    /// Runs one round. `train` gets a site's place and the global model; `None` means that the site drops out after it
-    /// has shared keys. Sites train one after the other.
+    /// Runs one round. `train` gets a site's place and the global model; `None` means that the site drops out
+    /// after it has shared keys. Sites train one after the other.
     ///
     /// # Errors
-    /// [`FederationError::Ended`] when too few sites are left: the model is unchanged, and calling again opens a
-    /// new attempt with fresh keys.
+    /// [`FederationError::Ended`] when too few sites are left: the model is unchanged, and calling again
+    /// opens a new attempt with fresh keys.
     pub fn round(
         &mut self,
         mut train: impl FnMut(usize, &[f32]) -> Option<LocalUpdate>,

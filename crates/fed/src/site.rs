@@ -124,8 +124,9 @@ impl SiteMachine {
     /// Takes one message from the coordinator.
     ///
     /// # Errors
-    /// [`MachineError`]: [`MachineError::Abort`] and [`MachineError::Decode`] end the attempt at this site, all others
-    /// leave it as it was. A [`SiteEffect::Send`] to be sent nonetheless (a complaint) is in `effects`.
+    /// [`MachineError`]: [`MachineError::Abort`] and [`MachineError::Decode`] end the attempt at this site,
+    /// all others leave it as it was. A [`SiteEffect::Send`] to be sent nonetheless (a complaint) is in
+    /// `effects`.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -157,8 +158,8 @@ impl SiteMachine {
     /// Hands in the trained model.
     ///
     /// # Errors
-    /// [`MachineError::OutOfPhase`] unless the site is ready; [`MachineError::Encode`] when the update is refused: the site
-    /// then drops out and follows the round.
+    /// [`MachineError::OutOfPhase`] unless the site is ready; [`MachineError::Encode`] when the update is
+    /// refused: the site then drops out and follows the round.
     pub fn submit(
         &mut self,
         update: &LocalUpdate,

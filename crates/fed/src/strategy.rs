@@ -1,4 +1,5 @@
-//! The server step, replicated: coordinator and sites compute the next model by themselves and must agree to the bit.
+//! The server step, replicated: coordinator and sites compute the next model by themselves and must agree to
+//! the bit.
 //!
 //! Only IEEE-754 single-precision add, multiply, divide and square root, element by element, so neither
 //! the machine nor the number of threads can change a bit. Rust never contracts a multiply and an add.
@@ -10,7 +11,7 @@ use crate::job::JobError;
 
 /// How the average update changes the model. With d the average update:
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Strategy {
     /// w += d (McMahan et al. 2017, arXiv 1602.05629).
     FedAvg,
@@ -21,8 +22,8 @@ pub enum Strategy {
         /// Momentum in [0, 1).
         momentum: f32,
     },
-    /// m = b1 m + (1 - b1) d; v = b2 v + (1 - b2) d^2; w += learning_rate m / (sqrt(v) + tau), with v starting at
-    /// tau^2 and no bias correction (Reddi et al. 2021, arXiv 2003.00295, algorithm 2).
+    /// m = b1 m + (1 - b1) d; v = b2 v + (1 - b2) d^2; w += learning_rate m / (sqrt(v) + tau), with v
+    /// starting at tau^2 and no bias correction (Reddi et al. 2021, arXiv 2003.00295, algorithm 2).
     FedAdam {
         /// Server learning rate.
         learning_rate: f32,
@@ -46,15 +47,19 @@ pub struct Moments {
 
 impl Strategy {
     /// # Errors
-    /// [`JobError::Strategy`] for a hyperparameter out of range.
+    /// [`JobError::Hyperparameter`] for a hyperparameter out of range.
     pub(crate) fn check(&self) -> Result<(), JobError> {
         let positive = |field, value: f32| {
             let fits = value.is_finite() && value > 0.0;
-            if fits { Ok(()) } else { Err(JobError::Strategy { field, value, need: "a positive number" }) }
+            if fits {
+                Ok(())
+            } else {
+                Err(JobError::Hyperparameter { field, value, need: "a positive number" })
+            }
         };
         let fraction = |field, value: f32| {
             let fits = (0.0..1.0).contains(&value);
-            if fits { Ok(()) } else { Err(JobError::Strategy { field, value, need: "0 <= x < 1" }) }
+            if fits { Ok(()) } else { Err(JobError::Hyperparameter { field, value, need: "0 <= x < 1" }) }
         };
         match *self {
             Self::FedAvg => Ok(()),
@@ -158,8 +163,8 @@ mod tests {
     #[test]
     fn hyperparameters_out_of_range_are_named() {
         let bad = Strategy::FedAdam { learning_rate: 0.1, beta1: 1.0, beta2: 0.9, tau: 1e-3 };
-        assert!(matches!(bad.check(), Err(JobError::Strategy { field: "beta1", .. })));
+        assert!(matches!(bad.check(), Err(JobError::Hyperparameter { field: "beta1", .. })));
         let bad = Strategy::FedAvgM { learning_rate: f32::NAN, momentum: 0.9 };
-        assert!(matches!(bad.check(), Err(JobError::Strategy { field: "learning_rate", .. })));
+        assert!(matches!(bad.check(), Err(JobError::Hyperparameter { field: "learning_rate", .. })));
     }
 }

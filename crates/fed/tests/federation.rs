@@ -204,6 +204,32 @@ fn a_saved_state_of_another_job_or_with_damage_is_refused() {
 }
 
 #[test]
+fn a_job_is_text_and_a_bad_one_is_named() {
+    let text = serde_json::to_string(&job(ADAM)).unwrap();
+    assert!(
+        text.contains(r#""strategy":{"name":"fedadam","#) && text.contains(r#""clip_rule":"follow-update""#)
+    );
+    assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job(ADAM));
+    assert!(serde_json::from_str::<Job>(&text.replace("\"rounds\"", "\"round\"")).is_err());
+    let refused =
+        |job, count| match LocalFederation::new(job, sites(count), parameters(), vec![0.1; 910], None)
+            .err()
+            .unwrap()
+        {
+            FederationError::Job(error) => error,
+            other => panic!("{other}"),
+        };
+    assert!(matches!(refused(job(ADAM), 1), JobError::Sites { found: 1 }));
+    assert!(matches!(refused(Job { sites_min: 4, ..job(ADAM) }, 3), JobError::SitesMin { .. }));
+    assert!(matches!(refused(Job { colluders_max: Some(3), ..job(ADAM) }, 3), JobError::Thresholds(_)));
+    assert!(matches!(refused(Job { weight_max: 100, ..job(ADAM) }, 3), JobError::Layout(_)));
+    let bad = Job { proximal_mu: -1.0, ..job(ADAM) };
+    assert!(matches!(refused(bad, 3), JobError::Hyperparameter { field: "proximal_mu", .. }));
+    let short = LocalFederation::new(job(ADAM), sites(3), parameters(), vec![0.1; 909], None).err().unwrap();
+    assert!(matches!(short, FederationError::Job(JobError::ModelLength { expected: 910, found: 909 })));
+}
+
+#[test]
 fn the_ledger_accounts_for_every_byte() {
     let mut federation = federation(3, Strategy::FedAvg);
     let report = federation.round(|site, model| Some(update(site, model))).unwrap();

@@ -1,4 +1,5 @@
-//! The machines on hostile bytes: replays, wrong phases, strangers, damage, deadlines. A refused message changes nothing.
+//! The machines on hostile bytes: replays, wrong phases, strangers, damage, deadlines. A refused message
+//! changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;

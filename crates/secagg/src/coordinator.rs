@@ -1,6 +1,6 @@
 //! The coordinator's side of an attempt: collect, close, relay. It holds no secret; what it can compute is
-//! the sum over one set. A message that does not fit is refused and the state goes on; closing a phase consumes
-//! the state.
+//! the sum over one set. A message that does not fit is refused and the state goes on; closing a phase
+//! consumes the state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! From a local model to integers, and from a sum of integers to an average.
 //!
-//! Coordinate j of tensor l becomes q = SR(w/W_max clamp(local - global, -c_l, c_l) 2^{f_l}). Stochastic rounding
-//! (SR) keeps the expected value: with v the scaled value, q = floor(v) + [u < v - floor(v)], u uniform in
-//! [0, 1) with 32 bits from a key stream addressed by coordinate, so the result does not depend on the order of work.
-//! All scalings are by powers of two; the difference and the product are taken in f64.
+//! Coordinate j of tensor l becomes q = SR(w/W_max clamp(local - global, -c_l, c_l) 2^{f_l}). Stochastic
+//! rounding (SR) keeps the expected value: with v the scaled value, q = floor(v) + [u < v - floor(v)], u
+//! uniform in [0, 1) with 32 bits from a key stream addressed by coordinate, so the result does not depend on
+//! the order of work. All scalings are by powers of two; the difference and the product are taken in f64.
 
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -173,8 +173,9 @@ impl Coding {
 
 /// floor(v) + [u < v - floor(v)] with u = random 2^-32. The proof behind `Proven` keeps |v| + 1 below 2^31.
 ///
-/// Adding 1.5 2^52 rounds v to the nearest integer n and leaves n in the low bits of the sum; floor(v) is n or n - 1. This
-/// is exact and, unlike `f64::floor`, needs no call on processors without a rounding instruction.
+/// Adding 1.5 2^52 rounds v to the nearest integer n and leaves n in the low bits of the sum; floor(v) is n
+/// or n - 1. This is exact and, unlike `f64::floor`, needs no call on processors without a rounding
+/// instruction.
 fn round_stochastically(value: f64, random: u32) -> i32 {
     let shifted = value + ROUNDER;
     let nearest = shifted - ROUNDER;

@@ -1,10 +1,10 @@
 //! Mask streams: ChaCha20 (RFC 8439) key streams added to integer vectors, tile by tile.
 //!
 //! One key serves one pair of sites in one attempt of one round; the nonce is the number of the vector
-//! ([`Label`]), so two vectors of a round never share a word of mask. A stream is read as little-endian words. Any
-//! tile of it can be computed by itself from the block counter, so all streams of a tile are added while
-//! the tile is in cache, tiles run in parallel, and no key stream longer than [`BUFFER_BYTES`] ever exists.
-//! The sums are integers modulo 2^32 or 2^64, so the order of work cannot change them.
+//! ([`Label`]), so two vectors of a round never share a word of mask. A stream is read as little-endian
+//! words. Any tile of it can be computed by itself from the block counter, so all streams of a tile are added
+//! while the tile is in cache, tiles run in parallel, and no key stream longer than [`BUFFER_BYTES`] ever
+//! exists. The sums are integers modulo 2^32 or 2^64, so the order of work cannot change them.
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};

@@ -1,4 +1,5 @@
-//! Quantisation: error bounds, saturation, the overflow proof at its edge, unbiased rounding, refusals by name.
+//! Quantisation: error bounds, saturation, the overflow proof at its edge, unbiased rounding, refusals by
+//! name.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use fovea_secagg::encode::{DecodeError, EncodeError, RoundingKey, decode, decode_side, encode, encode_side};

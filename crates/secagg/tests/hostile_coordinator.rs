@@ -1,4 +1,5 @@
-//! A coordinator that deviates: every site refuses with the reason, and never reveals both shares of one dealer.
+//! A coordinator that deviates: every site refuses with the reason, and never reveals both shares of one
+//! dealer.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "common/parties.rs"]

@@ -71,7 +71,8 @@ fn a_retry_with_fresh_keys_hides_even_the_difference() {
     assert_uniform(&difference, "difference of two attempts");
 }
 
-/// A coordinator that sends another model to one of two sites: masks are bound to the model, so they no longer cancel.
+/// A coordinator that sends another model to one of two sites: masks are bound to the model, so they no
+/// longer cancel.
 #[test]
 fn masks_of_sites_with_different_models_do_not_cancel() {
     let mut entropy = Seeded::new(4);
@@ -96,8 +97,9 @@ fn masks_of_sites_with_different_models_do_not_cancel() {
     assert_uniform(&sum, "sum over two models");
 }
 
-/// Three of four sites give their keys away and the coordinator declares the fourth dropped, then gets its upload: every pair
-/// mask is known, two shares of its self-mask seed as well. The control opens it with a third share.
+/// Three of four sites give their keys away and the coordinator declares the fourth dropped, then gets its
+/// upload: every pair mask is known, two shares of its self-mask seed as well. The control opens it with a
+/// third share.
 #[test]
 fn a_late_upload_stays_masked_below_the_quorum() {
     let terms = terms(4, WORDS, 2);

@@ -54,7 +54,8 @@ fn a_hundred_sites_reconstruct() {
 }
 
 /// For a fixed secret byte, one share below the threshold takes each of the 256 values for exactly one
-/// coefficient (t = 2), and two shares take each of the 65,536 pairs exactly once (t = 3): they say nothing about it.
+/// coefficient (t = 2), and two shares take each of the 65,536 pairs exactly once (t = 3): they say nothing
+/// about it.
 #[test]
 fn shares_below_the_threshold_are_consistent_with_every_secret() {
     for secret in [0u8, 1, 0x80, 0xff] {

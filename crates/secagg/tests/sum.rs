@@ -1,4 +1,5 @@
-//! The sum is exact, or the attempt ends with a typed reason: drop-outs in every phase, random patterns, pairs.
+//! The sum is exact, or the attempt ends with a typed reason: drop-outs in every phase, random patterns,
+//! pairs.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "common/parties.rs"]
