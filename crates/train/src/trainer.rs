@@ -18,6 +18,8 @@ use std::time::Instant;
 /// In a federation each site keeps its trainer from round to round, and with it the optimiser's moments:
 /// [`Trainer::set_model`] replaces the parameters only. A step's batch and learning rate depend on the
 /// step index alone, which counts over the whole run; a site that missed a round catches up with [`Trainer::set_step`].
+/// The weight average is the trainer's own and does not know of other sites: sites send [`Trainer::model`] and run
+/// without one (`average_decay` absent).
 pub struct Trainer {
     config: TrainConfig,
     unet: UNet,

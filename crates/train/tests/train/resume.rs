@@ -4,7 +4,10 @@ use crate::toy;
 use fovea_train::{Selection, TrainConfig, TrainError, TrainState, Trainer};
 
 fn thorough() -> TrainConfig {
-    TrainConfig { proximal_mu: 0.01, selection: Selection::BestTrainingLoss, ..toy::config() }
+    let mut config =
+        TrainConfig { proximal_mu: 0.01, selection: Selection::BestTrainingLoss, ..toy::config() };
+    config.model.dropout = 0.2;
+    config
 }
 
 #[test]
