@@ -1,0 +1,167 @@
+//! What all commands share: threads, interruption, progress, executors, facts about the machine.
+
+pub mod model;
+
+use anyhow::{Context, Result};
+use fovea_cpu::CpuExecutor;
+use fovea_graph::{Executor, Graph};
+use fovea_train::{MakeExecutor, Observer, StepReport};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of every command.
+#[derive(clap::Args)]
+pub struct Global {
+    /// Worker threads [default: all cores]. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+/// The exit code of an interrupted command.
+pub const INTERRUPTED: u8 = 130;
+/// The exit code when some of several files failed.
+pub const PARTLY: u8 = 3;
+
+/// The source revision that this binary was built from.
+pub const COMMIT: &str = env!("FOVEA_COMMIT");
+
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Sets up threads and interruption; called once, first.
+pub fn prepare(global: &Global) -> Result<()> {
+    if let Some(threads) = global.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global()?;
+    }
+    let flag = Arc::clone(stop_flag());
+    ctrlc::set_handler(move || {
+        // The first signal asks for an orderly end; the second one does not ask.
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        say("stopping after this step; again to stop at once");
+    })
+    .context("the interrupt handler could not be installed")
+}
+
+/// Raised by Ctrl-C and by termination.
+pub fn stop_flag() -> &'static Arc<AtomicBool> {
+    STOP.get_or_init(Arc::default)
+}
+
+/// Whether an orderly end was asked for.
+pub fn stopped() -> bool {
+    stop_flag().load(Ordering::SeqCst)
+}
+
+/// The exit code of a command that was interrupted after saving.
+pub fn interrupted() -> ExitCode {
+    ExitCode::from(INTERRUPTED)
+}
+
+/// A line for people, on standard error.
+#[allow(clippy::print_stderr)]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// A line of results, on standard output.
+#[allow(clippy::print_stdout)]
+pub fn print(line: &str) {
+    println!("{line}");
+}
+
+/// Makes CPU executors.
+pub fn make_executor() -> Arc<MakeExecutor> {
+    Arc::new(|graph: Graph| Box::new(CpuExecutor::new(graph)) as Box<dyn Executor>)
+}
+
+/// A progress bar over optimiser steps: loss, images per second, time left. Hidden where standard error is no terminal.
+pub struct Progress {
+    bar: ProgressBar,
+    smoothed: f32,
+}
+
+impl Progress {
+    /// A bar for `steps` steps, `done` of which are done.
+    pub fn new(title: &str, done: u32, steps: u32) -> Self {
+        let bar = ProgressBar::new(u64::from(steps));
+        let template = "{prefix:>10} {bar:32} {pos}/{len} steps  {msg}  {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_prefix(title.to_owned());
+        bar.set_position(u64::from(done));
+        bar.reset_eta();
+        Progress { bar, smoothed: f32::NAN }
+    }
+
+    /// Changes what stands before the bar.
+    pub fn rename(&self, title: &str) {
+        self.bar.set_prefix(title.to_owned());
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A line above the bar, also where no bar is shown.
+    pub fn note(&self, line: &str) {
+        self.bar.suspend(|| say(line));
+    }
+}
+
+impl Observer for Progress {
+    fn step(&mut self, report: &StepReport) {
+        let old = if self.smoothed.is_nan() { report.loss } else { self.smoothed };
+        self.smoothed = old + 0.1 * (report.loss - old);
+        self.bar.set_position(u64::from(report.done));
+        let (loss, rate) = (self.smoothed, report.images_per_second);
+        self.bar.set_message(format!("loss {loss:.4}  {rate:.0} images/s"));
+    }
+}
+
+/// A progress bar over images. Hidden where standard error is no terminal.
+pub fn image_bar(title: &str, images: usize) -> ProgressBar {
+    let bar = ProgressBar::new(images as u64);
+    let template = "{prefix:>10} {bar:32} {pos}/{len} images  {wide_msg}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(title.to_owned());
+    bar
+}
+
+/// The causes of an error in one line, leaving out those that the line already quotes.
+pub fn describe(error: &anyhow::Error) -> String {
+    let add = |mut line: String, cause: String| {
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+        line
+    };
+    error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), add)
+}
+
+/// Writes a file by way of a temporary one beside it, so that a crash leaves the old file or the new.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().context("the path names no file")?.to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    written.with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Peak resident memory in bytes, where the system tells (Linux).
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// Today's date in UTC, ISO 8601.
+pub fn today() -> String {
+    time::OffsetDateTime::now_utc().date().to_string()
+}

@@ -1,0 +1,52 @@
+//! Training on images in one place: the local models and the pooled one.
+
+use super::Interrupted;
+use super::trained::{Place, Trained, remove};
+use crate::common::{self, Progress};
+use anyhow::Result;
+use fovea_data::Sample;
+use fovea_train::{RunEnd, TrainConfig, TrainState, Trainer, prepare};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Trains, or goes on from the state that an interrupted call left.
+pub fn train(
+    place: &Place,
+    config: &TrainConfig,
+    fingerprint: Value,
+    samples: &[&[Sample]],
+) -> Result<Trained> {
+    let mut prepared = Vec::new();
+    for samples in samples {
+        prepared.extend(prepare(samples, &config.preprocessing)?);
+    }
+    let mut trainer = Trainer::new(config.clone(), Arc::new(prepared), common::make_executor().as_ref())?;
+    trainer.stop_on(Arc::clone(common::stop_flag()));
+    let state = place.state();
+    if state.exists() {
+        trainer.restore(&TrainState::load(&state)?)?;
+    }
+    let mut progress = Progress::new(&place.key, trainer.step(), config.steps);
+    loop {
+        let stats = trainer.run_steps(config.steps_per_epoch, &mut progress)?;
+        if stats.end == RunEnd::Finished {
+            break;
+        }
+        trainer.state()?.save(&state)?;
+        if stats.end == RunEnd::Stopped {
+            progress.finish();
+            return Err(Interrupted.into());
+        }
+    }
+    progress.finish();
+    remove(&state)?;
+    let model = trainer.selected()?;
+    Ok(Trained {
+        fingerprint,
+        losses: trainer.epoch_losses().into_iter().map(f64::from).collect(),
+        seconds: trainer.seconds(),
+        model_hash: trainer.hash(&model),
+        federation: None,
+        model,
+    })
+}

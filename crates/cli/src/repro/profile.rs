@@ -1,0 +1,110 @@
+//! Named settings of the experiment.
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use fovea_fed::strategy::Strategy;
+use fovea_train::TrainConfig;
+use serde::{Deserialize, Serialize};
+
+/// Which settings to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// A small network, crops, augmentation: the one to use on real images.
+    Default,
+    /// Minutes on two cores; taken when no data is given.
+    Quick,
+    /// The published experiment's settings, with a sound measure.
+    Seed,
+    /// As quick, with a third hospital, one of whose rounds is interrupted by a drop-out.
+    ThreeSites,
+}
+
+/// Everything that decides a run besides its images and its seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Optimiser steps that each site makes per round.
+    pub local_steps: u32,
+    /// The server's step.
+    pub strategy: Strategy,
+    /// Bound on a coordinate of the first round's update.
+    pub first_clip: f32,
+    /// Synthetic hospitals, when no data is given.
+    pub synthetic: Synthetic,
+    /// A site that drops out once, after it has shared keys: `(site, round)`.
+    pub drop_out: Option<(usize, u32)>,
+    /// How each model is trained.
+    pub train: TrainConfig,
+}
+
+/// How many synthetic hospitals there are, and how large their images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Synthetic {
+    /// Number of hospitals, 2 or 3.
+    pub sites: usize,
+    /// Factor on the cameras' extents.
+    pub scale: f32,
+    /// Training images of each.
+    pub train: u32,
+    /// Test images of each.
+    pub test: u32,
+}
+
+impl Profile {
+    /// The settings of a name.
+    pub fn named(name: ProfileName) -> Self {
+        let synthetic = Synthetic { sites: 2, scale: 0.4, train: 16, test: 4 };
+        let quick = Profile {
+            name: "quick".to_owned(),
+            local_steps: 4,
+            strategy: Strategy::FedAvg,
+            first_clip: 1.0,
+            synthetic,
+            drop_out: None,
+            train: TrainConfig::quick_profile(),
+        };
+        match name {
+            ProfileName::Quick => quick,
+            ProfileName::Default => {
+                let synthetic = Synthetic { scale: 1.0, ..quick.synthetic };
+                Profile {
+                    name: "default".to_owned(),
+                    synthetic,
+                    train: TrainConfig::default_profile(),
+                    ..quick
+                }
+            }
+            ProfileName::Seed => {
+                let train = TrainConfig::seed_profile();
+                Profile { name: "seed".to_owned(), local_steps: 1, train, ..quick }
+            }
+            ProfileName::ThreeSites => {
+                let synthetic = Synthetic { sites: 3, ..quick.synthetic };
+                Profile { name: "three-sites".to_owned(), synthetic, drop_out: Some((2, 5)), ..quick }
+            }
+        }
+    }
+
+    /// Changes the number of steps.
+    pub fn with_steps(mut self, steps: Option<u32>, epochs: Option<u32>) -> Result<Self> {
+        if let Some(epochs) = epochs {
+            let Some(steps) = epochs.checked_mul(self.train.steps_per_epoch) else {
+                bail!("--epochs {epochs} is too large: an epoch has {} steps", self.train.steps_per_epoch);
+            };
+            self.train.steps = steps;
+        }
+        if let Some(steps) = steps {
+            self.train.steps = steps;
+        }
+        // Rounds are whole.
+        self.train.steps = self.train.steps.next_multiple_of(self.local_steps);
+        self.train.validate()?;
+        Ok(self)
+    }
+
+    /// Rounds of the federated model.
+    pub fn rounds(&self) -> u32 {
+        self.train.steps / self.local_steps
+    }
+}
