@@ -34,6 +34,16 @@ pub enum TrainError {
         /// Its height and width.
         found: (usize, usize),
     },
+    /// Too large a working scale.
+    #[error("{height}x{width} pixels at working scale: at most {pixels_max} in all; choose a smaller scale")]
+    WorkingSize {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// The limit.
+        pixels_max: usize,
+    },
     /// A NaN or an infinity; the parameters are still those from before the step.
     #[error(
         "step {step}: the loss is {loss} and {layer} ({op}) is the first with a number that is not finite"

@@ -24,7 +24,7 @@ pub use error::TrainError;
 pub use evaluate::{Predicted, choose_threshold, evaluate, evaluate_reduced, predict_all};
 pub use optimiser::Optimiser;
 pub use predict::{Prediction, Predictor};
-pub use prepare::{PreparedSample, frame, prepare};
+pub use prepare::{PreparedSample, WORKING_PIXELS_MAX, frame, prepare};
 pub use program::StepProgram;
 pub use record::RunRecord;
 pub use schedule::{Schedule, average_decay};

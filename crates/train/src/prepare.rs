@@ -5,6 +5,9 @@ use fovea_data::{CHANNELS, Entry, Frame, Image, Mask, Sample, Standardise};
 use fovea_unet::{Preprocessing, Scale};
 use rayon::prelude::*;
 
+/// The most pixels at which a network works: a model file cannot ask for more memory than that takes.
+pub const WORKING_PIXELS_MAX: usize = 1 << 24;
+
 /// A labelled image at working scale.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PreparedSample {
@@ -31,15 +34,19 @@ pub fn prepare(samples: &[Sample], preprocessing: &Preprocessing) -> Result<Vec<
 /// The crop and the size at which the network sees an image with this field of view.
 ///
 /// # Errors
-/// When the field is empty or the size impossible.
+/// When the field is empty, the size impossible, or larger than [`WORKING_PIXELS_MAX`].
 pub fn frame(field: &Mask, scale: Scale) -> Result<Frame, TrainError> {
     let source = (field.height, field.width);
     let frame = match scale {
         Scale::FieldDiameter { pixels } => Frame::around_field(field, pixels),
         Scale::Stretch { height, width } => Frame::whole(source, (height, width)),
         Scale::Native => Frame::native(source),
-    };
-    Ok(frame?)
+    }?;
+    let (height, width) = frame.size();
+    if height * width > WORKING_PIXELS_MAX {
+        return Err(TrainError::WorkingSize { height, width, pixels_max: WORKING_PIXELS_MAX });
+    }
+    Ok(frame)
 }
 
 /// The standardising of an image at working scale; without it, one that only clears what lies outside the field.

@@ -79,3 +79,16 @@ fn a_missing_field_is_found_or_refused() {
     let other = Mask::filled(5, 5, true).unwrap();
     assert!(predictor.predict(&sample.image, Some(&other)).is_err());
 }
+
+#[test]
+fn a_model_that_asks_for_a_huge_scale_is_refused() {
+    let mut config = toy::config();
+    config.preprocessing.scale = fovea_unet::Scale::FieldDiameter { pixels: 5000 };
+    let trainer = toy::trainer(&toy::config());
+    let model = trainer.model().unwrap();
+    let mut predictor =
+        Predictor::new(trainer.unet().clone(), model, config.preprocessing, false, Arc::new(toy::cpu))
+            .unwrap();
+    let found = predictor.predict(&toy::samples(1)[0].image, None);
+    assert!(matches!(found, Err(TrainError::WorkingSize { .. })));
+}
