@@ -64,7 +64,7 @@ impl ServerState {
     /// The server step: the next model, moments, clips and round number after `round`.
     pub fn apply(&mut self, plan: &Plan, round: u32, average: &Average) {
         plan.job().strategy.step(&mut self.model, &mut self.moments, &average.update);
-        self.clips = plan.job().clip_rule.next(plan.parameters(), &self.clips, &average.update);
+        self.clips = plan.job().clip_rule.next(plan.parameters(), &self.clips, average);
         self.round = round + 1;
     }
 

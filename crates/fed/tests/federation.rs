@@ -153,7 +153,7 @@ fn two_sites_need_both_acknowledgements_and_then_sum_exactly() {
 }
 
 #[test]
-fn clipping_is_counted_and_the_clip_grows() {
+fn clipping_is_counted_and_the_clips_grow() {
     let mut federation = federation(3, Strategy::FedAvg);
     let wild = |site: usize, model: &[f32]| {
         let mut update = update(site, model);
@@ -164,7 +164,7 @@ fn clipping_is_counted_and_the_clip_grows() {
     assert_sound(&report);
     assert_eq!(report.clipped_coordinates, 300);
     assert!((report.clipped_fraction - 300.0 / (3.0 * 910.0)).abs() < 1e-12);
-    assert_eq!(federation.state().clips, [4.0, 0.5]);
+    assert_eq!(federation.state().clips, [4.0, 2.0]);
 }
 
 #[test]

@@ -204,10 +204,19 @@ fn first_error_or_sum(
 pub struct Average {
     /// Average update, one value per coordinate.
     pub update: Vec<f32>,
+    /// Sites in the sum.
+    pub sites: usize,
     /// Samples of all sites in the sum.
     pub samples: u32,
     /// Coordinates clipped, over all sites in the sum.
     pub clipped: u32,
+}
+
+impl Average {
+    /// Clipped coordinates as a fraction of all coordinates of all sites in the sum.
+    pub fn clipped_fraction(&self) -> f64 {
+        f64::from(self.clipped) / (self.sites as f64 * self.update.len() as f64)
+    }
 }
 
 /// A sum that no honest sites can have produced.
@@ -277,7 +286,7 @@ pub fn decode(proven: &Proven, sum: &[u32], sites: usize) -> Result<Average, Dec
         }
         start += tensor.len;
     }
-    Ok(Average { update, samples, clipped })
+    Ok(Average { update, sites, samples, clipped })
 }
 
 /// Encodes sidecar values, each weighted by the sample count, as signed fixed point modulo 2^64.

@@ -38,7 +38,7 @@ impl ClearSum {
     /// Whether the state after the secure round is, to the bit, the one after this sum.
     pub(super) fn agrees(mut self, plan: &Plan, complete: &SiteSet, after: &ServerState) -> bool {
         let (samples, clipped) = self.sites.values().fold((0, 0), |(s, c), &(ds, dc)| (s + ds, c + dc));
-        let average = Average { update: self.average(samples), samples, clipped };
+        let average = Average { update: self.average(samples), sites: self.sites.len(), samples, clipped };
         self.before.apply(plan, after.round.saturating_sub(1), &average);
         let same = |a: &[f32], b: &[f32]| a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()));
         complete.iter().eq(self.sites.keys().copied())
