@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            common::say(&format!("error: {error:#}"));
+            common::say(&format!("error: {}", common::describe(&error)));
             ExitCode::FAILURE
         }
     }

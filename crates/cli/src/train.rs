@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         args.parts.draw(&dataset)?
     };
-    let (indices, _) = split.indices(&dataset)?;
+    let (indices, _) = split.indices(&dataset).with_context(|| format!("--data {}", data.display()))?;
     announce(&dataset, &split);
     if saved.is_none() {
         folder.begin(args.force)?;

@@ -30,12 +30,13 @@ pub struct Input {
 pub fn collect(paths: &[PathBuf]) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for path in paths {
-        let kind = std::fs::metadata(path).with_context(|| path.display().to_string())?;
-        if kind.is_dir() {
+        if path.is_dir() {
             inputs.extend(folder(path)?);
-        } else {
-            inputs.push(Input { path: path.clone(), stem: stem(path), skip: None });
+            continue;
         }
+        // A pipe would be waited for. A file that is missing fails in its turn, like one that is damaged.
+        ensure!(path.is_file() || !path.exists(), "{}: not a regular file", path.display());
+        inputs.push(Input { path: path.clone(), stem: stem(path), skip: None });
     }
     let photographs = inputs.iter().filter(|i| i.skip.is_none()).count();
     ensure!(photographs > 0, "{}: no photographs in it", paths[0].display());

@@ -80,8 +80,8 @@ impl Folder {
 
     /// The state between two steps.
     pub fn save_progress(&self, config: &TrainConfig, state: &TrainState) -> Result<()> {
-        self.write(LOSSES, &losses_csv(config, &state.losses)?)?;
-        Ok(state.save(&self.path.join(STATE))?)
+        state.save(&self.path.join(STATE))?;
+        self.write(LOSSES, &losses_csv(config, &state.losses)?)
     }
 
     /// The outcome.

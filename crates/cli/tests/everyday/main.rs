@@ -1,0 +1,7 @@
+//! The everyday commands as a person runs them: the built binary on a small synthetic data set.
+#![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
+
+mod evaluate;
+mod predict;
+mod train;
+mod workshop;
