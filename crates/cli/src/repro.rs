@@ -44,6 +44,12 @@ pub struct Args {
     /// Settings [default: default with --data, quick without].
     #[arg(long)]
     profile: Option<ProfileName>,
+    /// Training settings that replace the profile's, as `fovea train --print-config` writes them.
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Train these models only, such as drive,federated [default: all].
+    #[arg(long, value_name = "KEYS", value_delimiter = ',')]
+    models: Vec<String>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -103,7 +109,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn experiment(args: &Args) -> Result<()> {
     let begin = Instant::now();
     let fallback = if args.data.is_some() { ProfileName::Default } else { ProfileName::Quick };
-    let profile = Profile::named(args.profile.unwrap_or(fallback)).with_steps(args.steps, args.epochs)?;
+    let mut profile = Profile::named(args.profile.unwrap_or(fallback));
+    if let Some(path) = &args.config {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
+        profile.train = toml::from_str(&text).with_context(|| format!("{} is refused", path.display()))?;
+    }
+    let profile = profile.with_steps(args.steps, args.epochs)?;
     ensure!(
         args.data.is_none() || profile.synthetic.sites == 2,
         "--profile three-sites runs on synthetic images; leave --data out"
@@ -115,7 +127,7 @@ fn experiment(args: &Args) -> Result<()> {
         None => Cohort::synthetic(&profile.synthetic),
     };
     let seeds: Vec<u64> = (0..u64::from(args.seeds)).map(|i| args.seed + i).collect();
-    let mut models = blank_models(&cohort);
+    let mut models = wanted(blank_models(&cohort), &args.models)?;
     let (mut federation, mut shown) = (None, Shown { seed: args.seed, judged: Vec::new() });
     for &seed in &seeds {
         let place = if seed == args.seed { folder.clone() } else { folder.join(format!("seed-{seed}")) };
@@ -176,6 +188,15 @@ fn blank_models(cohort: &Cohort) -> Vec<Model> {
     models.push(model("federated", "Federated".to_owned(), Role::Federated, &all));
     models.push(model("pooled", "Pooled".to_owned(), Role::Pooled, &all));
     models
+}
+
+/// The models asked for, in their own order; all when none is named.
+fn wanted(models: Vec<Model>, keys: &[String]) -> Result<Vec<Model>> {
+    if let Some(unknown) = keys.iter().find(|key| models.iter().all(|m| m.key != **key)) {
+        let known: Vec<&str> = models.iter().map(|m| m.key.as_str()).collect();
+        bail!("--models: there is no model {unknown:?}; choose from {}", known.join(", "));
+    }
+    Ok(models.into_iter().filter(|m| keys.is_empty() || keys.contains(&m.key)).collect())
 }
 
 /// One seed's trainings.

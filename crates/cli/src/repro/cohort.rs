@@ -90,7 +90,7 @@ impl Cohort {
             Hospital {
                 site: camera.name.to_owned(),
                 key: camera.name.to_owned(),
-                title: format!("Synthetic {}", capitalised(camera.name)),
+                title: capitalised(camera.name),
                 train: draw(0..settings.train),
                 test: draw(settings.train..settings.train + settings.test),
             }

@@ -93,7 +93,10 @@ pub fn write(
     };
     common::write_atomically(&folder.join("summary.json"), summary.to_json()?.as_bytes())?;
     common::write_atomically(&folder.join("images.csv"), &images_csv(summary)?)?;
-    common::write_atomically(&folder.join("losses.svg"), loss_svg(&summary.models, fovea_report::Scale::Log).as_bytes())?;
+    common::write_atomically(
+        &folder.join("losses.svg"),
+        loss_svg(&summary.models, fovea_report::Scale::Log).as_bytes(),
+    )?;
     common::write_atomically(&folder.join("report.html"), page(&input)?.as_bytes())
 }
 
@@ -120,7 +123,7 @@ fn pictures(cohort: &Cohort, shown: &Shown) -> Result<Vec<TestPicture>> {
             .map(|(model, judged)| Prediction { model: model.clone(), mask: judged.masks[i].clone() })
             .collect();
         Ok(TestPicture {
-            image: score::title(sample),
+            image: sample.name.clone(),
             photo: photo(sample)?,
             label: sample.label.data.clone(),
             field: sample.field.data.clone(),
@@ -148,7 +151,7 @@ pub fn table(summary: &RunSummary) {
     };
     for set in &summary.sets {
         common::print(&format!("\n{}", set.title));
-        common::print("  model             Dice     IoU     AUC     MCC  clDice     ECE");
+        common::print("  model                       Dice     IoU     AUC     MCC  clDice     ECE");
         for model in summary.models.iter().filter(|m| m.on(&set.key).next().is_some()) {
             let row = [
                 mean(model, &set.key, |s| s.dice),
@@ -159,7 +162,7 @@ pub fn table(summary: &RunSummary) {
                 mean(model, &set.key, |s| s.calibration_error),
             ];
             common::print(&format!(
-                "  {:15} {}",
+                "  {:23} {}",
                 model.title,
                 row.map(|cell| format!("{cell:>7}")).join(" ")
             ));
@@ -170,9 +173,10 @@ pub fn table(summary: &RunSummary) {
                 value.map_or("      -".to_owned(), |v| format!("{v:7.4}"))
             };
             let row = ["dice", "iou", "roc_auc", "mcc", "cl_dice", "calibration_error"].map(of);
-            common::print(&format!("  {:15} {}", "second observer", row.join(" ")));
+            common::print(&format!("  {:23} {}", "second observer", row.join(" ")));
         }
     }
+    common::print("");
     for c in summary.comparisons.iter().filter(|c| c.set == score::TEST) {
         common::print(&format!(
             "\nfederated minus {}: {:+.4} Dice, better on {} of {} images, p = {:.3} (paired sign-flip test)",

@@ -86,7 +86,7 @@ pub fn observer(key: &str, samples: &[&Sample]) -> Result<Option<SetScores>> {
         let Some(second) = &sample.second_label else { return Ok(None) };
         let extent = [second.height, second.width];
         let mask = Mask::new(extent, &second.data, &sample.label.data, &sample.field.data)?;
-        images.push(ImageRow { image: title(sample), scores: ImageScores::of_mask(&mask) });
+        images.push(ImageRow { image: sample.name.clone(), scores: ImageScores::of_mask(&mask) });
     }
     Ok((!images.is_empty()).then(|| SetScores::new(key, images)))
 }
@@ -94,11 +94,6 @@ pub fn observer(key: &str, samples: &[&Sample]) -> Result<Option<SetScores>> {
 /// Key of one hospital's own test images.
 pub fn hospital_set(hospital: &Hospital) -> String {
     format!("test-{}", hospital.key)
-}
-
-/// Name of an image, unique over data sets.
-pub fn title(sample: &Sample) -> String {
-    format!("{} {}", sample.dataset, sample.name)
 }
 
 fn predictor(model: &[f32], config: &TrainConfig) -> Result<Predictor> {
@@ -122,7 +117,7 @@ fn pixels<'a>(p: &'a Predicted) -> Result<Pixels<'a>> {
 }
 
 fn rows(predicted: &[Predicted], scores: Vec<ImageScores>) -> Vec<ImageRow> {
-    predicted.iter().zip(scores).map(|(p, scores)| ImageRow { image: title(p.sample), scores }).collect()
+    predicted.iter().zip(scores).map(|(p, scores)| ImageRow { image: p.sample.name.clone(), scores }).collect()
 }
 
 fn set(key: &str, predicted: &[Predicted], scores: Vec<ImageScores>) -> SetScores {
