@@ -7,6 +7,7 @@ use fovea_cpu::CpuExecutor;
 use fovea_graph::{Executor, Graph};
 use fovea_train::{MakeExecutor, Observer, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -69,9 +70,12 @@ pub fn say(line: &str) {
 }
 
 /// A line of results, on standard output.
-#[allow(clippy::print_stdout)]
 pub fn print(line: &str) {
-    println!("{line}");
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        // A reader that has seen enough, such as `head`, is no fault.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => say(&format!("standard output: {error}")),
+        _ => {}
+    }
 }
 
 /// Makes CPU executors.

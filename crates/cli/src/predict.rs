@@ -188,7 +188,8 @@ fn conclude(outcomes: &[Outcome], out: &Path) -> ExitCode {
         .map(|name| format!(", {} {name}", count(name)))
         .collect();
     let (rest, list) = (rest.concat(), out.join(LIST));
-    common::say(&format!("{done} images marked{mean}{rest}; see {}", list.display()));
+    let images = if done == 1 { "image" } else { "images" };
+    common::say(&format!("{done} {images} marked{mean}{rest}; see {}", list.display()));
     match (waiting, failed, done) {
         (1.., _, _) => common::interrupted(),
         (0, 0, 1..) => ExitCode::SUCCESS,

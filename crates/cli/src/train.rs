@@ -88,14 +88,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (indices, _) = split.indices(&dataset).with_context(|| format!("--data {}", data.display()))?;
     announce(&dataset, &split);
     if saved.is_none() {
-        folder.begin(args.force)?;
+        folder.check_free(args.force)?;
     }
     let Some(samples) = load(&dataset, &indices, &config)? else { return Ok(common::interrupted()) };
     let mut trainer = Trainer::new(config, Arc::new(samples), common::make_executor().as_ref())?;
     trainer.stop_on(Arc::clone(common::stop_flag()));
     match &saved {
         Some(state) => trainer.restore(state)?,
-        None => folder.save_settings(trainer.config(), &split, &trainer.state()?)?,
+        None => folder.begin(trainer.config(), &split, &trainer.state()?)?,
     }
     drop(saved);
     let run = Run { folder, dataset, indices, split };

@@ -35,16 +35,21 @@ impl Folder {
         self.path.join(MODEL)
     }
 
-    /// Makes the folder. One that holds something is refused, or with `force` cleared of an earlier run's files.
-    pub fn begin(&self, force: bool) -> Result<()> {
-        let at = || format!("--out {}", self.path.display());
-        std::fs::create_dir_all(&self.path).with_context(at)?;
-        let empty = std::fs::read_dir(&self.path).with_context(at)?.next().is_none();
+    /// Refuses a folder that holds something, unless `force`.
+    pub fn check_free(&self, force: bool) -> Result<()> {
+        let used = std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_some());
         ensure!(
-            empty || force,
+            force || !used,
             "--out {} is not empty: go on with --resume, start anew with --force, or choose another",
             self.path.display()
         );
+        Ok(())
+    }
+
+    /// Makes the folder, clears it of an earlier run's files, and writes what never changes during the run and its
+    /// first state; the state last, as it is what --resume asks for.
+    pub fn begin(&self, config: &TrainConfig, split: &Split, state: &TrainState) -> Result<()> {
+        std::fs::create_dir_all(&self.path).with_context(|| format!("--out {}", self.path.display()))?;
         for name in [STATE, MODEL, RECORD, CONFIG, SPLIT, LOSSES] {
             let path = self.path.join(name);
             match std::fs::remove_file(&path) {
@@ -54,7 +59,9 @@ impl Folder {
                 _ => {}
             }
         }
-        Ok(())
+        self.write(CONFIG, super::settings::to_toml(config)?.as_bytes())?;
+        self.write(SPLIT, &json(split)?)?;
+        self.save_progress(config, state)
     }
 
     /// The saved state.
@@ -69,13 +76,6 @@ impl Folder {
         let path = self.path.join(SPLIT);
         let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
         serde_json::from_slice(&text).with_context(|| format!("{} is not a split", path.display()))
-    }
-
-    /// What never changes during the run, and its first state; the state last, as it is what --resume asks for.
-    pub fn save_settings(&self, config: &TrainConfig, split: &Split, state: &TrainState) -> Result<()> {
-        self.write(CONFIG, super::settings::to_toml(config)?.as_bytes())?;
-        self.write(SPLIT, &json(split)?)?;
-        self.save_progress(config, state)
     }
 
     /// The state between two steps.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
 
 mod evaluate;
+#[cfg(unix)]
+mod interrupt;
 mod predict;
 mod train;
 mod workshop;

@@ -1,15 +1,7 @@
 //! `fovea predict`.
 
-use crate::workshop::{IMAGES, text, workshop};
+use crate::workshop::{IMAGES, fovea, names, text, words, workshop};
 use fovea_data::{MaskKind, read_raster};
-use std::path::Path;
-
-fn names(folder: &Path) -> Vec<String> {
-    let name = |e: std::io::Result<std::fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
-    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn a_folder_gives_three_files_each_and_a_list() {
@@ -122,7 +114,7 @@ fn wrong_thresholds_and_models_are_refused() {
     let bytes = std::fs::read(shared.model()).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 40]).unwrap();
     let args = ["predict", "--model", &text(&cut), "--out", &text(&shared.path("none")), &image];
-    let ran = crate::workshop::fovea(&crate::workshop::words(&args));
+    let ran = fovea(&words(&args));
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("cut.safetensors") && ran.stderr.contains("truncated"), "{}", ran.stderr);
     assert!(!shared.path("none").exists());

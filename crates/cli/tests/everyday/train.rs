@@ -1,21 +1,21 @@
 //! `fovea train`: what it writes, exact resume after any end, and what it refuses.
 
-use crate::workshop::{command, fovea, json, ran, settings, text, words, workshop, write_settings};
+use crate::workshop::{Ran, command, fovea, json, settings, text, words, workshop, write_settings};
 use fovea_train::{Optimiser, Schedule, TrainConfig, TrainState};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Steps of the runs that are interrupted: enough that none ends by itself first.
-const STEPS: u32 = 400;
+pub const STEPS: u32 = 400;
 
-fn start(out: &Path, settings: &Path) -> Child {
+pub fn start(out: &Path, settings: &Path) -> Child {
     let mut command = command(&workshop().train_args(out, settings));
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until `steps` steps are on disk.
-fn wait_for(out: &Path, steps: usize) {
+pub fn wait_for(out: &Path, steps: usize) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let lines = || std::fs::read_to_string(out.join("losses.csv")).map_or(0, |text| text.lines().count());
     while lines() <= steps {
@@ -24,11 +24,11 @@ fn wait_for(out: &Path, steps: usize) {
     }
 }
 
-fn state(out: &Path) -> TrainState {
+pub fn state(out: &Path) -> TrainState {
     TrainState::load(&out.join("state.safetensors")).unwrap()
 }
 
-fn resume(out: &Path) -> crate::workshop::Ran {
+pub fn resume(out: &Path) -> Ran {
     let shared = workshop();
     fovea(&words(&["train", "--data", &text(&shared.data()), "--out", &text(out), "--resume"]))
 }
@@ -56,7 +56,7 @@ fn a_run_writes_what_it_says() {
 }
 
 #[test]
-fn runs_that_were_killed_or_interrupted_end_in_the_same_model() {
+fn a_run_that_was_killed_ends_in_the_same_model() {
     let shared = workshop();
     let long = shared.path("long.toml");
     write_settings(&long, &TrainConfig { steps: STEPS, steps_per_epoch: 5, ..settings() });
@@ -76,28 +76,6 @@ fn runs_that_were_killed_or_interrupted_end_in_the_same_model() {
     for name in ["losses.csv", "model.safetensors"] {
         assert!(read(&killed, name) == read(&whole, name), "{name}");
     }
-    #[cfg(unix)]
-    {
-        let interrupted = shared.path("long interrupted");
-        interrupt(&interrupted, &long);
-        assert!(resume(&interrupted).ok);
-        assert_eq!(hash(&interrupted), hash(&whole));
-    }
-}
-
-/// Ctrl-C in the middle: what was done is saved, and the exit code says so.
-#[cfg(unix)]
-fn interrupt(out: &Path, settings: &Path) {
-    let child = start(out, settings);
-    wait_for(out, 5);
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    let end = ran(child.wait_with_output().unwrap());
-    assert_eq!(end.code, Some(130), "{}", end.stderr);
-    assert!(end.stderr.contains("all saved") && end.stderr.contains("--resume"), "{}", end.stderr);
-    let losses = std::fs::read_to_string(out.join("losses.csv")).unwrap();
-    assert_eq!(losses.lines().count() - 1, state(out).step as usize);
-    assert!(!out.join("model.safetensors").exists());
 }
 
 #[test]
@@ -109,6 +87,16 @@ fn a_folder_in_use_is_refused() {
     for way in ["is not empty", "--resume", "--force"] {
         assert!(refused.stderr.contains(way), "{}", refused.stderr);
     }
+    let forced = shared.path("forced");
+    std::fs::create_dir_all(&forced).unwrap();
+    std::fs::write(forced.join("notes.txt"), "mine").unwrap();
+    let mut args = shared.train_args(&forced, &shared.settings());
+    args.push("--force".to_owned());
+    assert!(fovea(&args).ok);
+    assert!(forced.join("model.safetensors").exists() && forced.join("notes.txt").exists());
+    args[2] = "/no/such/data".to_owned();
+    assert!(!fovea(&args).ok);
+    assert!(forced.join("model.safetensors").exists(), "nothing is cleared before the images are read");
     let nothing = resume(&shared.path("never"));
     assert!(nothing.stderr.contains("nothing to resume"), "{}", nothing.stderr);
 }

@@ -121,6 +121,14 @@ pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// Names in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let name = |e: std::io::Result<std::fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
 /// A JSON file.
 pub fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
