@@ -6,8 +6,8 @@ mod table;
 use crate::common::{self, model};
 use anyhow::{Context, Result, ensure};
 use fovea_data::{Dataset, Sample};
-use fovea_metrics::{ImageScores, Mask};
-use fovea_train::{Predicted, Predictor};
+use fovea_metrics::{ImageScores, Mask, Pixels};
+use fovea_train::Predictor;
 use scores::{Row, Scores, Trained};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,19 +82,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn score(predictor: &mut Predictor, sample: &Sample, threshold: f32, trained: &Trained) -> Result<Row> {
-    let at = || sample.name.clone();
-    let probabilities = predictor.predict(&sample.image, Some(&sample.field)).with_context(at)?.probabilities;
-    let predicted = [Predicted { sample, probabilities }];
-    let scores = fovea_train::evaluate(&predicted, threshold).with_context(at)?;
+    let found = predictor.predict(&sample.image, Some(&sample.field));
+    let probabilities = found.with_context(|| sample.name.clone())?.probabilities;
+    let extent = [sample.image.width, sample.image.height];
+    let pixels = Pixels::new(extent, &probabilities.data, &sample.label.data, &sample.field.data)?;
     let human = |second: &fovea_data::Mask| {
-        let extent = [second.width, second.height];
         let mask = Mask::new(extent, &second.data, &sample.label.data, &sample.field.data)?;
         anyhow::Ok(ImageScores::of_mask(&mask))
     };
     Ok(Row {
         name: sample.name.clone(),
         trained_on: trained.contains(&sample.hash),
-        scores: scores.into_iter().next().context("no score")?,
+        scores: ImageScores::of(&pixels, threshold),
         second_observer: sample.second_label.as_ref().map(human).transpose()?,
     })
 }

@@ -1,6 +1,8 @@
 //! `fovea evaluate`.
 
 use crate::workshop::{fovea, json, text, words, workshop};
+use fovea_data::{MaskKind, read_raster};
+use fovea_metrics::{ImageScores, Mask};
 use std::path::Path;
 
 fn args(more: &[&str]) -> Vec<String> {
@@ -53,4 +55,24 @@ fn wrong_arguments_are_named() {
     let model = text(Path::new("/no/model"));
     let unread = fovea(&words(&["evaluate", "--model", &model, "--data", &text(&workshop().data())]));
     assert!(unread.stderr.contains("/no/model"), "{}", unread.stderr);
+}
+
+/// Two ways to one figure: `evaluate`, and the mask that `predict` writes, scored here.
+#[test]
+fn scores_are_those_of_the_mask_that_predict_writes() {
+    let (shared, out) = (workshop(), workshop().path("scored"));
+    let path = |folder: &str, ending: &str| shared.data().join(format!("{folder}/patient4{ending}.png"));
+    let field = path("masks", "_mask");
+    assert!(shared.predict(&out, &[&text(&path("images", "")), "--field", &text(&field)]).ok);
+    let read = |path: &Path, kind| read_raster(path).unwrap().to_mask(path, kind).unwrap();
+    let mask = read(&out.join("patient4_mask.png"), MaskKind::Label);
+    let (label, field) = (read(&path("labels", ""), MaskKind::Label), read(&field, MaskKind::Field));
+    assert_ne!(mask.width, mask.height, "width and height must not be interchangeable here");
+    let pair = Mask::new([mask.width, mask.height], &mask.data, &label.data, &field.data).unwrap();
+    let expected = ImageScores::of_mask(&pair);
+    let scores: serde_json::Value =
+        serde_json::from_str(&fovea(&args(&["--last", "1", "--json"])).stdout).unwrap();
+    let found: ImageScores = serde_json::from_value(scores["images"][0]["scores"].clone()).unwrap();
+    assert_eq!((found.counts, found.cl_dice), (expected.counts, expected.cl_dice));
+    assert!(found.cl_dice.is_some() && found.roc_auc.is_some());
 }
