@@ -1,14 +1,24 @@
 //! Benches and their recorder.
 //!
-//! `train` and `infer` time whole steps of the networks that the peers' programs time, and print the same JSON line; `layers`
-//! prints where one step's time goes. Benches are run by hand and quoted with their command, never asserted on.
+//! `train` and `infer` time whole steps of the networks that the peers' programs time, and print the same JSON line;
+//! `layers` prints where one step's time goes; `cpu` and `peers` run the standard works and write records. Benches are run
+//! by hand and quoted with their command, never asserted on.
 
+mod ceiling;
+mod child;
+mod cpu;
+mod host;
 mod layers;
-mod load;
+mod peers;
 mod program;
+mod record;
+mod stats;
+mod steps;
+mod work;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use work::{Mode, Work};
 
 /// Benches of the compute core.
 #[derive(Parser)]
@@ -19,51 +29,60 @@ struct Command {
 }
 
 const EXAMPLES: &str = "Examples:
+  fovea-bench cpu                        the standard works: seconds, GFLOP/s, share of peak, peak memory; recorded
+  fovea-bench cpu --only small-train     one of them
+  fovea-bench peers --python venv/bin/python --rounds 3
+                                         ours beside PyTorch and onnxruntime in turn: ratios of times; recorded
   fovea-bench train seed 4 224 224 3     seconds per training step, as one JSON line
   fovea-bench infer seed 1 592 576 3     seconds per forward pass
-  fovea-bench layers small 2 512 512     milliseconds and GFLOP/s of every op of a training step";
+  fovea-bench layers small 2 512 512     milliseconds and GFLOP/s of every op of a training step
+
+Every result carries `others`: cores that other processes used meanwhile. Quote no absolute time above 0.2.
+RAYON_NUM_THREADS sets the threads of train, infer and layers; FOVEA_ISA lowers the instruction set.";
 
 #[derive(Subcommand)]
 enum What {
-    /// Times training steps: forward, backward, Adam.
+    /// Times training steps: forward, backward, Adam
     Train(Work),
-    /// Times forward passes.
+    /// Times forward passes
     Infer(Work),
-    /// Times every op of one training step.
-    Layers(Work),
+    /// Times every op of one step
+    Layers(Layers),
+    /// Runs the standard works and writes a record
+    Cpu(cpu::Options),
+    /// Runs the standard works beside the peers' programs and writes a record
+    Peers(peers::Options),
 }
 
-/// The network and its input.
-#[derive(Args, Clone, Copy)]
-struct Work {
-    /// Which network.
-    model: Model,
-    /// Images per step.
-    batch: usize,
-    /// Rows, pixels.
-    height: usize,
-    /// Columns, pixels.
-    width: usize,
-    /// Steps to time after one that is not.
-    #[arg(default_value_t = 2)]
-    steps: usize,
-}
-
-/// Networks of the comparison.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Model {
-    /// 64-128-256-512, no normalisation.
-    Seed,
-    /// 16-32-64-128 with BatchNorm.
-    Small,
-    /// The default profile's network.
-    Default,
+#[derive(clap::Args)]
+struct Layers {
+    #[command(flatten)]
+    work: Work,
+    /// Kind of step
+    #[arg(long, value_enum, default_value = "train")]
+    mode: Mode,
+    /// One line of JSON instead of a table
+    #[arg(long)]
+    json: bool,
 }
 
 fn main() -> Result<()> {
     match Command::parse().what {
-        What::Train(work) => load::report(work, true),
-        What::Infer(work) => load::report(work, false),
-        What::Layers(work) => layers::report(work),
+        What::Train(work) => steps::report(work, Mode::Train),
+        What::Infer(work) => steps::report(work, Mode::Infer),
+        What::Layers(Layers { work, mode, json }) => layers::report(work, mode, json),
+        What::Cpu(options) => cpu::run(options),
+        What::Peers(options) => peers::run(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Command::command().debug_assert();
     }
 }

@@ -1,11 +1,11 @@
 //! The graphs that are timed: one training step with Dice loss and Adam, or one forward pass.
 
-use crate::{Model, Work};
+use crate::work::{Mode, Model, Work};
 use anyhow::Result;
 use fovea_cpu::CpuExecutor;
 use fovea_graph::{AdamRule, Executor, Graph, Hyper, Op, fuse};
 use fovea_tensor::Stream;
-use fovea_unet::{Mode, Norm, UNet, UNetConfig, Upsampling};
+use fovea_unet::{Norm, UNet, UNetConfig, Upsampling};
 
 /// The network that the peers build under this name.
 pub fn network(model: Model) -> Result<UNet> {
@@ -23,14 +23,21 @@ pub fn network(model: Model) -> Result<UNet> {
 }
 
 /// An executor with random inputs and initial weights, ready to run.
-pub fn executor(work: Work, train: bool) -> Result<CpuExecutor> {
+pub fn executor(work: Work, mode: Mode) -> Result<CpuExecutor> {
     let unet = network(work.model)?;
     let mut graph = Graph::new();
     let dims = [work.batch, 3, work.height, work.width];
     let x = graph.input("image", &dims)?;
-    let mode = if train { Mode::Training } else { Mode::Inference };
-    let forward = unet.forward(&mut graph, x, mode)?;
-    let graph = if train { step(graph, &unet, &forward, work)? } else { outputs(graph, forward.logits) };
+    let graph = match mode {
+        Mode::Train => {
+            let forward = unet.forward(&mut graph, x, fovea_unet::Mode::Training)?;
+            step(graph, &unet, &forward, work)?
+        }
+        Mode::Infer => {
+            let forward = unet.forward(&mut graph, x, fovea_unet::Mode::Inference)?;
+            outputs(graph, forward.logits)
+        }
+    };
     let mut executor = CpuExecutor::new(graph);
     fill(&mut executor, &unet, work)?;
     Ok(executor)
@@ -121,5 +128,28 @@ pub fn flop(graph: &Graph, node: &fovea_graph::Node) -> f64 {
             2.0 * dims(node.inputs[1]).iter().product::<f64>() * dims(node.inputs[0])[1] * k * k
         }
         _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_that_of_the_peers_programs() {
+        let work = Work { model: Model::Seed, batch: 1, height: 224, width: 224, steps: 1 };
+        let executor = executor(work, Mode::Infer).unwrap();
+        assert!((forward_gflop(&executor, 1) - 64.9189).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_training_step_is_three_forward_passes_less_the_gradient_of_the_image() {
+        let work = Work { model: Model::Default, batch: 2, height: 16, width: 16, steps: 1 };
+        let executor = executor(work, Mode::Train).unwrap();
+        let graph = executor.graph();
+        let all: f64 = graph.nodes().iter().map(|n| flop(graph, n)).sum();
+        let first = 2.0 * (2 * 16 * 16 * 12 * 3 * 9) as f64;
+        let passes = 3.0 * 2.0 * 1e9 * forward_gflop(&executor, 2);
+        assert!(((all + first) / passes - 1.0).abs() < 1e-9, "{all} + {first} beside {passes}");
     }
 }
