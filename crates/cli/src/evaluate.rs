@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn score(predictor: &mut Predictor, sample: &Sample, threshold: f32, trained: &Trained) -> Result<Row> {
     let found = predictor.predict(&sample.image, Some(&sample.field));
     let probabilities = found.with_context(|| sample.name.clone())?.probabilities;
-    let extent = [sample.image.width, sample.image.height];
+    let extent = [sample.image.height, sample.image.width];
     let pixels = Pixels::new(extent, &probabilities.data, &sample.label.data, &sample.field.data)?;
     let human = |second: &fovea_data::Mask| {
         let mask = Mask::new(extent, &second.data, &sample.label.data, &sample.field.data)?;

@@ -206,7 +206,7 @@ impl Run {
             }
             let sample = self.dataset.load(index)?;
             let found = predictor.predict(&sample.image, Some(&sample.field))?.probabilities;
-            let extent = [found.width, found.height];
+            let extent = [found.height, found.width];
             search.add(&Pixels::new(extent, &found.data, &sample.label.data, &sample.field.data)?);
             bar.inc(1);
         }

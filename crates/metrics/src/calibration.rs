@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(c.error(), None);
         // Bin 14: three at 1.0, two of them vessel (gap 1); bin 0: one at 0.0, vessel (gap 1); outside the field: ignored.
         let p = [1.0, 1.0, 1.0, 0.0, 0.5];
-        c.add(&Pixels::new([5, 1], &p, &[1, 1, 0, 1, 1], &[1, 1, 1, 1, 0]).unwrap());
+        c.add(&Pixels::new([1, 5], &p, &[1, 1, 0, 1, 1], &[1, 1, 1, 1, 0]).unwrap());
         assert_eq!(c.error(), Some(0.5));
         assert_eq!((c.bins[14].pixels, c.bins[0].pixels), (3, 1));
     }
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn calibrated_predictions_have_no_error() {
         let mut c = Calibration::default();
-        c.add(&Pixels::new([4, 1], &[0.25; 4], &[1, 0, 0, 0], &[1; 4]).unwrap());
+        c.add(&Pixels::new([1, 4], &[0.25; 4], &[1, 0, 0, 0], &[1; 4]).unwrap());
         assert_eq!(c.error(), Some(0.0));
     }
 }

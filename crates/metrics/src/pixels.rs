@@ -49,7 +49,7 @@ impl<'a> Mask<'a> {
     /// # Errors
     /// When the extents are zero or a slice's length differs from `width * height`.
     pub fn new(
-        [width, height]: [usize; 2],
+        [height, width]: [usize; 2],
         prediction: &'a [u8],
         label: &'a [u8],
         field: &'a [u8],
@@ -62,10 +62,10 @@ impl<'a> Mask<'a> {
         Ok(Mask { width, height, prediction, label, field })
     }
 
-    /// Columns and rows.
+    /// Rows and columns.
     #[must_use]
     pub fn extent(&self) -> [usize; 2] {
-        [self.width, self.height]
+        [self.height, self.width]
     }
 
     /// `(prediction, label)` of every pixel inside the field, row-major.
@@ -98,7 +98,7 @@ impl<'a> Pixels<'a> {
     /// # Errors
     /// When the extents are zero, a slice's length differs from `width * height`, or a probability is out of range.
     pub fn new(
-        [width, height]: [usize; 2],
+        [height, width]: [usize; 2],
         probability: &'a [f32],
         label: &'a [u8],
         field: &'a [u8],
@@ -114,10 +114,10 @@ impl<'a> Pixels<'a> {
         }
     }
 
-    /// Columns and rows.
+    /// Rows and columns.
     #[must_use]
     pub fn extent(&self) -> [usize; 2] {
-        [self.width, self.height]
+        [self.height, self.width]
     }
 
     /// `(probability, label)` of every pixel inside the field, row-major.
@@ -160,23 +160,23 @@ mod tests {
     #[test]
     fn refuses_wrong_lengths_and_probabilities() {
         let (p, u) = ([0.5f32; 6], [1u8; 6]);
-        assert!(Pixels::new([3, 2], &p, &u, &u).is_ok());
+        assert!(Pixels::new([2, 3], &p, &u, &u).is_ok());
         assert_eq!(
-            Pixels::new([0, 2], &p, &u, &u).unwrap_err(),
+            Pixels::new([2, 0], &p, &u, &u).unwrap_err(),
             MetricsError::Extent { width: 0, height: 2 }
         );
         assert!(matches!(Pixels::new([usize::MAX, 2], &p, &u, &u), Err(MetricsError::Extent { .. })));
-        let e = Pixels::new([3, 2], &p, &u[..5], &u).unwrap_err();
+        let e = Pixels::new([2, 3], &p, &u[..5], &u).unwrap_err();
         assert_eq!(e, MetricsError::Length { what: "label", found: 5, width: 3, height: 2 });
         for bad in [f32::NAN, -0.1, 1.1, f32::INFINITY] {
             let p = [0.0, 1.0, 0.5, bad, 0.5, 0.5];
-            assert_eq!(Pixels::new([3, 2], &p, &u, &u).unwrap_err(), MetricsError::Probability { index: 3 });
+            assert_eq!(Pixels::new([2, 3], &p, &u, &u).unwrap_err(), MetricsError::Probability { index: 3 });
         }
     }
 
     #[test]
     fn only_the_field_counts() {
-        let pixels = Pixels::new([4, 1], &[0.1, 0.2, 0.3, 0.4], &[0, 255, 1, 0], &[0, 1, 255, 0]).unwrap();
+        let pixels = Pixels::new([1, 4], &[0.1, 0.2, 0.3, 0.4], &[0, 255, 1, 0], &[0, 1, 255, 0]).unwrap();
         assert_eq!(pixels.inside().collect::<Vec<_>>(), [(0.2, true), (0.3, true)]);
         assert_eq!(pixels.at(0.3), [0, 0, 1, 1]);
         let prediction = pixels.at(0.3);

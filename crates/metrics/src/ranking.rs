@@ -134,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ranking(p: &[f32], label: &[u8], field: &[u8]) -> Ranking {
-        Ranking::new(&[Pixels::new([p.len(), 1], p, label, field).unwrap()])
+        Ranking::new(&[Pixels::new([1, p.len()], p, label, field).unwrap()])
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn cl_dice(mask: &Mask) -> Option<f64> {
 /// # Panics
 /// When the mask's length is not width x height.
 #[must_use]
-pub fn skeletonize([width, height]: [usize; 2], mask: &[u8]) -> Vec<u8> {
+pub fn skeletonize([height, width]: [usize; 2], mask: &[u8]) -> Vec<u8> {
     assert_eq!(mask.len(), width * height, "a mask of {width}x{height} pixels");
     // One pixel of background all round, so that every neighbour exists.
     let stride = width + 2;
@@ -100,7 +100,7 @@ mod tests {
         let (w, h) = (20usize, 9usize);
         let bar: Vec<u8> =
             (0..w * h).map(|i| u8::from((2..18).contains(&(i % w)) && (2..7).contains(&(i / w)))).collect();
-        let skeleton = skeletonize([w, h], &bar);
+        let skeleton = skeletonize([h, w], &bar);
         let rows: Vec<usize> = (0..w * h).filter(|&i| skeleton[i] == 1).map(|i| i / w).collect();
         assert!(rows.len() >= 10 && rows.iter().all(|&r| r == 4), "{rows:?}");
     }
@@ -157,10 +157,10 @@ mod tests {
                     }
                 }
             }
-            let skeleton = skeletonize([w, h], &mask);
+            let skeleton = skeletonize([h, w], &mask);
             prop_assert!(skeleton.iter().zip(&mask).all(|(&s, &m)| s <= m));
             prop_assert_eq!(components(w, h, &skeleton), components(w, h, &mask));
-            prop_assert_eq!(&skeletonize([w, h], &skeleton), &skeleton);
+            prop_assert_eq!(&skeletonize([h, w], &skeleton), &skeleton);
         }
     }
 }

@@ -96,14 +96,14 @@ mod tests {
     fn nothing_to_choose_from() {
         let mut search = ThresholdSearch::new();
         assert_eq!(search.best(DiceObjective::Pooled), None);
-        search.add(&Pixels::new([2, 1], &[0.0, 0.0], &[0, 0], &[1, 1]).unwrap());
+        search.add(&Pixels::new([1, 2], &[0.0, 0.0], &[0, 0], &[1, 1]).unwrap());
         assert_eq!(search.best(DiceObjective::MeanOfImages), None);
     }
 
     #[test]
     fn a_separable_image_takes_the_candidate_nearest_one_half() {
         let mut search = ThresholdSearch::new();
-        search.add(&Pixels::new([3, 1], &[0.1, 0.2, 1.0], &[0, 0, 1], &[1; 3]).unwrap());
+        search.add(&Pixels::new([1, 3], &[0.1, 0.2, 1.0], &[0, 0, 1], &[1; 3]).unwrap());
         assert_eq!(search.best(DiceObjective::Pooled), Some(BestThreshold { threshold: 0.5, dice: 1.0 }));
     }
 
@@ -116,7 +116,7 @@ mod tests {
                 .map(|i| (i.iter().map(|v| v.0).collect(), i.iter().map(|v| u8::from(v.1)).collect())).collect();
             let ones = [1u8; 40];
             let pixels: Vec<Pixels> = split.iter()
-                .map(|(p, l)| Pixels::new([p.len(), 1], p, l, &ones[..p.len()]).unwrap()).collect();
+                .map(|(p, l)| Pixels::new([1, p.len()], p, l, &ones[..p.len()]).unwrap()).collect();
             let mut search = ThresholdSearch::new();
             pixels.iter().for_each(|p| search.add(p));
             for objective in [DiceObjective::Pooled, DiceObjective::MeanOfImages] {

@@ -19,7 +19,7 @@ struct Golden {
 fn golden() -> Golden {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/metrics/golden.json");
     let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let extent = ["width", "height"].map(|k| json[k].as_u64().unwrap() as usize);
+    let extent = ["height", "width"].map(|k| json[k].as_u64().unwrap() as usize);
     let levels = json["levels_of_32"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
     let probability = levels.map(|v| v.as_u64().unwrap() as f32 / 32.0).collect();
     let (label, field) = (mask(&json["label"]), mask(&json["field"]));
@@ -70,7 +70,7 @@ fn skeletons_equal_the_paper() {
 #[test]
 fn skeletons_agree_with_scikit_image() {
     let g = golden();
-    let ([w, h], ours, theirs) =
+    let ([h, w], ours, theirs) =
         (g.extent, skeletonize(g.extent, &g.label), mask(&g.json["scikit_image_of_label"]));
     let near = |at: usize| {
         let (x, y) = (at % w, at / w);
@@ -118,7 +118,7 @@ fn a_drive_sized_image_is_quick() {
         .collect();
     let label: Vec<u8> = (0..w * h).map(|i| u8::from((i % w) % 40 < 5)).collect();
     let field = vec![1u8; w * h];
-    let pixels = Pixels::new([w, h], &probability, &label, &field).unwrap();
+    let pixels = Pixels::new([h, w], &probability, &label, &field).unwrap();
     let start = std::time::Instant::now();
     let auc = Ranking::new(&[pixels]).roc_auc().unwrap();
     let ranking_ms = start.elapsed().as_secs_f64() * 1e3;

@@ -117,7 +117,11 @@ fn pixels<'a>(p: &'a Predicted) -> Result<Pixels<'a>> {
 }
 
 fn rows(predicted: &[Predicted], scores: Vec<ImageScores>) -> Vec<ImageRow> {
-    predicted.iter().zip(scores).map(|(p, scores)| ImageRow { image: p.sample.name.clone(), scores }).collect()
+    predicted
+        .iter()
+        .zip(scores)
+        .map(|(p, scores)| ImageRow { image: p.sample.name.clone(), scores })
+        .collect()
 }
 
 fn set(key: &str, predicted: &[Predicted], scores: Vec<ImageScores>) -> SetScores {

@@ -68,7 +68,7 @@ fn scores_are_those_of_the_mask_that_predict_writes() {
     let mask = read(&out.join("patient4_mask.png"), MaskKind::Label);
     let (label, field) = (read(&path("labels", ""), MaskKind::Label), read(&field, MaskKind::Field));
     assert_ne!(mask.width, mask.height, "width and height must not be interchangeable here");
-    let pair = Mask::new([mask.width, mask.height], &mask.data, &label.data, &field.data).unwrap();
+    let pair = Mask::new([mask.height, mask.width], &mask.data, &label.data, &field.data).unwrap();
     let expected = ImageScores::of_mask(&pair);
     let scores: serde_json::Value =
         serde_json::from_str(&fovea(&args(&["--last", "1", "--json"])).stdout).unwrap();
