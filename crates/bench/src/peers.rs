@@ -56,6 +56,7 @@ pub fn run(options: Options) -> Result<()> {
     let peak = ceiling::fma_gflops(threads);
     print_line(&format!("{threads} threads: {peak:.0} GFLOP/s of multiply-adds in registers"));
     record.insert("fma_gflops".to_owned(), json!(peak.round()));
+    let path = options.record.unwrap_or_else(|| record::default_path("peers"));
     let (mut ratios, mut raw) = (Vec::new(), Vec::new());
     for standard in options.selection.works() {
         let runs = in_turn(&standard, &programs, &site, options.rounds.max(1))?;
@@ -64,10 +65,12 @@ pub fn run(options: Options) -> Result<()> {
         table.lines().iter().for_each(|l| print_line(l));
         ratios.extend(table.records(standard.name));
         raw.extend(runs.into_iter().map(|r| r.raw(standard.name)));
+        // After every work: a run that is stopped keeps what it has.
+        record.insert("ratios".to_owned(), json!(ratios));
+        record.insert("runs".to_owned(), json!(raw));
+        record::write(&record, &path)?;
     }
-    record.insert("ratios".to_owned(), ratios.into());
-    record.insert("runs".to_owned(), raw.into());
-    record::write(&record, &options.record.unwrap_or_else(|| record::default_path("peers")))
+    Ok(())
 }
 
 fn default_folder() -> Option<PathBuf> {
