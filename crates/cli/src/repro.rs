@@ -16,7 +16,7 @@ use cohort::{Cohort, Hospital};
 use fovea_report::{Federation, Model, ModelRun, Role, RunSummary};
 use fovea_train::TrainConfig;
 use present::Shown;
-use profile::{Profile, ProfileName};
+use profile::{Profile, ProfileName, StrategyName};
 use score::Judged;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,6 +69,15 @@ pub struct Args {
     #[arg(long, requires = "data", value_name = "K", num_args = 0..=1, default_missing_value = "5",
           value_parser = clap::value_parser!(u16).range(2..=20))]
     folds: Option<u16>,
+    /// Epochs over its own images that each site trains per round [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    local_epochs: Option<u32>,
+    /// The server's step [default: fed-avg]. FedProx is fed-avg with a pull.
+    #[arg(long)]
+    strategy: Option<StrategyName>,
+    /// FedProx: weight of the pull towards the round's global model.
+    #[arg(long, value_name = "MU")]
+    proximal_mu: Option<f32>,
     /// Folder for results.
     #[arg(long, value_name = "FOLDER", default_value = "target/repro")]
     out: PathBuf,
@@ -115,7 +124,9 @@ fn experiment(args: &Args) -> Result<()> {
             std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
         profile.train = toml::from_str(&text).with_context(|| format!("{} is refused", path.display()))?;
     }
-    let profile = profile.with_steps(args.steps, args.epochs)?;
+    let profile = profile
+        .with_rounds(args.local_epochs, args.strategy, args.proximal_mu)?
+        .with_steps(args.steps, args.epochs)?;
     ensure!(
         args.data.is_none() || profile.synthetic.sites == 2,
         "--profile three-sites runs on synthetic images; leave --data out"

@@ -223,7 +223,7 @@ fn job(profile: &Profile, config: &TrainConfig) -> Job {
     Job {
         name: format!("retinal vessels, {} profile", profile.name),
         rounds: profile.rounds(),
-        local_epochs: 1,
+        local_epochs: profile.local_epochs(),
         strategy: profile.strategy,
         proximal_mu: config.proximal_mu,
         sites_min: 2,

@@ -19,6 +19,27 @@ pub enum ProfileName {
     ThreeSites,
 }
 
+/// The server's step, with the settings of its paper's experiments where it has any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StrategyName {
+    /// Adds the weighted mean of the updates.
+    FedAvg,
+    /// With server momentum 0.9.
+    FedAvgM,
+    /// With Adam on the server: rate 0.01, tau 0.001.
+    FedAdam,
+}
+
+impl StrategyName {
+    fn strategy(self) -> Strategy {
+        match self {
+            StrategyName::FedAvg => Strategy::FedAvg,
+            StrategyName::FedAvgM => Strategy::FedAvgM { learning_rate: 1.0, momentum: 0.9 },
+            StrategyName::FedAdam => Strategy::FedAdam { learning_rate: 1e-2, beta1: 0.9, beta2: 0.99, tau: 1e-3 },
+        }
+    }
+}
+
 /// Everything that decides a run besides its images and its seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -45,7 +66,7 @@ pub struct Synthetic {
     pub sites: usize,
     /// Factor on the cameras' extents.
     pub scale: f32,
-    /// Training images of each.
+    /// Training images of each, as many as the real hospitals have.
     pub train: u32,
     /// Test images of each.
     pub test: u32,
@@ -86,6 +107,24 @@ impl Profile {
         }
     }
 
+    /// Changes what happens in a round; an epoch goes once over as many crops as a site has images.
+    pub fn with_rounds(
+        mut self,
+        local_epochs: Option<u32>,
+        strategy: Option<StrategyName>,
+        proximal_mu: Option<f32>,
+    ) -> Result<Self> {
+        if let Some(epochs) = local_epochs {
+            self.local_steps = epochs * self.synthetic.train.div_ceil(self.train.batch as u32);
+        }
+        if let Some(name) = strategy {
+            self.strategy = name.strategy();
+        }
+        self.train.proximal_mu = proximal_mu.unwrap_or(self.train.proximal_mu);
+        self.train.validate()?;
+        Ok(self)
+    }
+
     /// Changes the number of steps.
     pub fn with_steps(mut self, steps: Option<u32>, epochs: Option<u32>) -> Result<Self> {
         if let Some(epochs) = epochs {
@@ -101,6 +140,11 @@ impl Profile {
         self.train.steps = self.train.steps.next_multiple_of(self.local_steps);
         self.train.validate()?;
         Ok(self)
+    }
+
+    /// Epochs of a site in each round, for the job description.
+    pub fn local_epochs(&self) -> u32 {
+        (self.local_steps * self.train.batch as u32).div_ceil(self.synthetic.train)
     }
 
     /// Rounds of the federated model.

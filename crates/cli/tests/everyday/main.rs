@@ -5,5 +5,6 @@ mod evaluate;
 #[cfg(unix)]
 mod interrupt;
 mod predict;
+mod repro;
 mod train;
 mod workshop;
