@@ -19,9 +19,11 @@ pub fn test_sets(cohort: &Cohort, folds: Option<usize>) -> Result<Vec<TestSet>> 
         TestSet {
             key: score::TEST.to_owned(),
             title: format!("the {} test images, native size", all.len()),
-            note: "No model was trained on any of them; each model's threshold comes from its own training images. \
-                   All scores are inside the field of view."
-                .to_owned(),
+            note: format!(
+                "No model was trained on any of them; each model's threshold comes from its own training images. \
+                 All scores are inside the field of view.{}",
+                second_observer(&all)
+            ),
             observer: score::observer(score::TEST, &all)?,
         },
         TestSet {
@@ -62,6 +64,15 @@ pub fn test_sets(cohort: &Cohort, folds: Option<usize>) -> Result<Vec<TestSet>> 
         });
     }
     Ok(sets)
+}
+
+/// Says on how many images the second observer's line rests, where it is not all.
+fn second_observer(samples: &[&Sample]) -> String {
+    let drawn = samples.iter().filter(|s| s.second_label.is_some()).count();
+    if drawn == 0 || drawn == samples.len() {
+        return String::new();
+    }
+    format!(" The second observer drew {drawn} of the {} images.", samples.len())
 }
 
 /// What the page shows of the first seed.

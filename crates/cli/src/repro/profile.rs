@@ -35,7 +35,9 @@ impl StrategyName {
         match self {
             StrategyName::FedAvg => Strategy::FedAvg,
             StrategyName::FedAvgM => Strategy::FedAvgM { learning_rate: 1.0, momentum: 0.9 },
-            StrategyName::FedAdam => Strategy::FedAdam { learning_rate: 1e-2, beta1: 0.9, beta2: 0.99, tau: 1e-3 },
+            StrategyName::FedAdam => {
+                Strategy::FedAdam { learning_rate: 1e-2, beta1: 0.9, beta2: 0.99, tau: 1e-3 }
+            }
         }
     }
 }

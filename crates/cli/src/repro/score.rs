@@ -79,11 +79,11 @@ pub fn judge_fold(
     Ok(rows(&predicted, evaluate(&predicted, threshold)?))
 }
 
-/// The second observer's drawings scored like a model, where all images have one.
+/// The second observer's drawings scored like a model, on the images that have one.
 pub fn observer(key: &str, samples: &[&Sample]) -> Result<Option<SetScores>> {
     let mut images = Vec::new();
     for sample in samples {
-        let Some(second) = &sample.second_label else { return Ok(None) };
+        let Some(second) = &sample.second_label else { continue };
         let extent = [second.height, second.width];
         let mask = Mask::new(extent, &second.data, &sample.label.data, &sample.field.data)?;
         images.push(ImageRow { image: sample.name.clone(), scores: ImageScores::of_mask(&mask) });
