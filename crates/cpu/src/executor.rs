@@ -4,7 +4,7 @@ use crate::kernels::{
     activate, arena::Arena, bce, channels, conv2d, dice, dropout, normalise, optimise, pool, transpose,
     upsample,
 };
-use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Op, Plan, Step, Storage, ValueId};
+use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Op, Plan, Step, ValueId};
 use fovea_tensor::Shape;
 use std::ops::Range;
 
@@ -52,19 +52,6 @@ impl CpuExecutor {
         let (reads, mut writes) = self.arena.lend(&reads, &writes);
         update(&node.op, &reads, &mut writes);
     }
-
-    fn check_length(&self, value: ValueId, found: usize) -> Result<(), ExecuteError> {
-        let declared = self.graph.value(value);
-        let expected = declared.shape.count();
-        if expected != found {
-            return Err(ExecuteError::Length { value: declared.name.clone(), expected, found });
-        }
-        Ok(())
-    }
-
-    fn not_accessible(&self, value: ValueId) -> ExecuteError {
-        ExecuteError::NotAccessible { value: self.graph.value(value).name.clone() }
-    }
 }
 
 impl Executor for CpuExecutor {
@@ -73,21 +60,14 @@ impl Executor for CpuExecutor {
     }
 
     fn write(&mut self, value: ValueId, data: &[f32]) -> Result<(), ExecuteError> {
-        self.check_length(value, data.len())?;
-        if self.graph.value(value).storage == Storage::Temporary {
-            return Err(self.not_accessible(value));
-        }
+        self.graph.check_write(value, data.len())?;
         let place = self.place(value);
         self.arena.floats_mut()[place].copy_from_slice(data);
         Ok(())
     }
 
     fn read(&self, value: ValueId, data: &mut [f32]) -> Result<(), ExecuteError> {
-        self.check_length(value, data.len())?;
-        let temporary = self.graph.value(value).storage == Storage::Temporary;
-        if temporary && !self.graph.outputs().contains(&value) {
-            return Err(self.not_accessible(value));
-        }
+        self.graph.check_read(value, data.len())?;
         data.copy_from_slice(&self.arena.floats()[self.place(value)]);
         Ok(())
     }

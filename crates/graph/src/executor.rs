@@ -1,6 +1,6 @@
 //! What runs a graph.
 
-use crate::{ExecuteError, Graph, NodeId, ValueId};
+use crate::{ExecuteError, Graph, NodeId, Storage, ValueId};
 use std::ops::Range;
 
 /// The randomness of one step: dropout masks are a function of it.
@@ -10,6 +10,36 @@ pub struct Step {
     pub seed: u64,
     /// Optimiser steps done before this one.
     pub index: u32,
+}
+
+impl Graph {
+    /// What every executor checks before it writes `count` numbers to a value.
+    ///
+    /// # Errors
+    /// When the length differs or the value is temporary.
+    pub fn check_write(&self, value: ValueId, count: usize) -> Result<(), ExecuteError> {
+        self.check_access(value, count, self.value(value).storage != Storage::Temporary)
+    }
+
+    /// What every executor checks before it reads `count` numbers from a value.
+    ///
+    /// # Errors
+    /// When the length differs or the value's memory may have been reused.
+    pub fn check_read(&self, value: ValueId, count: usize) -> Result<(), ExecuteError> {
+        let kept = self.value(value).storage != Storage::Temporary;
+        self.check_access(value, count, kept || self.outputs().contains(&value))
+    }
+
+    fn check_access(&self, value: ValueId, found: usize, accessible: bool) -> Result<(), ExecuteError> {
+        let (declared, expected) = (self.value(value), self.shape(value).count());
+        if !accessible {
+            return Err(ExecuteError::NotAccessible { value: declared.name.clone() });
+        }
+        if expected != found {
+            return Err(ExecuteError::Length { value: declared.name.clone(), expected, found });
+        }
+        Ok(())
+    }
 }
 
 /// Interprets one graph over memory that it owns. Object-safe, so that training takes `&mut dyn Executor`.

@@ -1,7 +1,7 @@
 //! Runs a graph with the reference functions, every value in memory of its own.
 
 use super::{evaluate, update};
-use crate::{ExecuteError, Executor, Graph, Node, NodeId, Step, Storage, ValueId};
+use crate::{ExecuteError, Executor, Graph, Node, NodeId, Step, ValueId};
 use fovea_tensor::Shape;
 use std::ops::Range;
 
@@ -49,18 +49,6 @@ impl ReferenceExecutor {
         let updated = node.op.updates().iter().map(|&i| node.inputs[i]);
         node.output.into_iter().chain(updated).all(|v| self.value(v).iter().all(|x| x.is_finite()))
     }
-
-    fn check(&self, id: ValueId, found: usize, accessible: bool) -> Result<(), ExecuteError> {
-        let value = self.graph.value(id);
-        if !accessible {
-            return Err(ExecuteError::NotAccessible { value: value.name.clone() });
-        }
-        let expected = value.shape.count();
-        if found != expected {
-            return Err(ExecuteError::Length { value: value.name.clone(), expected, found });
-        }
-        Ok(())
-    }
 }
 
 impl Executor for ReferenceExecutor {
@@ -69,14 +57,13 @@ impl Executor for ReferenceExecutor {
     }
 
     fn write(&mut self, value: ValueId, data: &[f32]) -> Result<(), ExecuteError> {
-        self.check(value, data.len(), self.graph.value(value).storage != Storage::Temporary)?;
+        self.graph.check_write(value, data.len())?;
         self.values[value.index()] = data.iter().map(|&x| f64::from(x)).collect();
         Ok(())
     }
 
     fn read(&self, value: ValueId, data: &mut [f32]) -> Result<(), ExecuteError> {
-        let kept = self.graph.value(value).storage != Storage::Temporary;
-        self.check(value, data.len(), kept || self.graph.outputs().contains(&value))?;
+        self.graph.check_read(value, data.len())?;
         for (to, from) in data.iter_mut().zip(self.value(value)) {
             *to = *from as f32;
         }
