@@ -19,3 +19,4 @@ pub(crate) mod share;
 pub(crate) mod simd;
 pub(crate) mod transpose;
 pub(crate) mod upsample;
+pub(crate) mod winograd;

@@ -76,6 +76,15 @@ fn geometries() -> Vec<[usize; 8]> {
         [5, 1, 1, 70, 33, 5, 1, 2],
         [1, 40, 1, 6, 300, 1, 1, 0],
         [1, 300, 4, 30, 30, 3, 1, 1],
+        // The Winograd kernels: channels around their blocks of 64, extents around their tiles of 4 and segments of 16.
+        [1, 64, 64, 4, 4, 3, 1, 1],
+        [2, 64, 64, 7, 7, 3, 1, 1],
+        [1, 64, 100, 5, 18, 3, 1, 1],
+        [3, 80, 128, 9, 17, 3, 1, 1],
+        [1, 130, 64, 15, 16, 3, 1, 1],
+        [1, 64, 65, 16, 33, 3, 1, 1],
+        [1, 100, 120, 8, 40, 3, 1, 1],
+        [1, 64, 64, 40, 67, 3, 1, 1],
     ];
     shared.chain(own).collect()
 }
@@ -276,8 +285,12 @@ fn threads_do_not_change_bits() {
         (vec![3, 4, 2], run(Op::NormStats { over: StatsOver::Image, groups: 4 }, std::slice::from_ref(&x)).1);
     let silu = Op::NormaliseGradSums { epsilon: 1e-5, activation: Activation::Silu };
     let norm = [x.clone(), stats, value(&[12], "g"), value(&[12], "b"), value(&[3, 12, 40, 47], "d")];
+    let (wide, kernel) = (value(&[2, 64, 33, 35], "wide"), value(&[64, 64, 3, 3], "kernel"));
     let all = || {
         [
+            run(Op::Conv2d { window, activation: Activation::Relu }, &[wide.clone(), kernel.clone()]).1,
+            run(Op::Conv2dGradInput { window, input: [33, 35] }, &[kernel.clone(), wide.clone()]).1,
+            run(Op::Conv2dGradWeight { window }, &[wide.clone(), wide.clone()]).1,
             run(Op::Conv2d { window, activation: Activation::Relu }, &[x.clone(), w.clone()]).1,
             run(Op::Conv2dGradInput { window, input: [40, 47] }, &[w.clone(), dy.clone()]).1,
             run(Op::Conv2dGradWeight { window }, &[x.clone(), dy.clone()]).1,

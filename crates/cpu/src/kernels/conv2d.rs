@@ -3,6 +3,7 @@
 use super::correlate::{Correlation, Epilogue, correlate};
 use super::im2col::{self, Gemm};
 use super::outer::{Outer, outer};
+use super::winograd;
 use fovea_graph::Activation;
 use fovea_tensor::{Shape, Window};
 
@@ -31,7 +32,11 @@ pub(crate) fn forward(
         kernel: window.kernel,
         padding: window.padding,
     };
-    correlate(&c, inputs[0], |o, i, t| weights[(o * xd[1] + i) * taps + t], epilogue, out);
+    let weight = |o: usize, i: usize, t: usize| weights[(o * xd[1] + i) * taps + t];
+    if same3(window) && winograd::suits(xd[1], wd[0], plane(yd)) {
+        return winograd::correlate(&c, inputs[0], weight, epilogue, out);
+    }
+    correlate(&c, inputs[0], weight, epilogue, out);
 }
 
 /// `dx` from `w` and `dy`: for stride 1 the correlation of `dy` with the kernel turned by 180 degrees and its channels swapped.
@@ -52,7 +57,11 @@ pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [S
         padding: window.kernel - 1 - window.padding,
     };
     let plain = Epilogue { bias: None, activation: Activation::Identity };
-    correlate(&c, dy, |i, o, t| w[(o * wd[1] + i) * taps + taps - 1 - t], plain, dx);
+    let weight = |i: usize, o: usize, t: usize| w[(o * wd[1] + i) * taps + taps - 1 - t];
+    if same3(window) && winograd::suits(wd[0], wd[1], plane(xd)) {
+        return winograd::correlate(&c, dy, weight, plain, dx);
+    }
+    correlate(&c, dy, weight, plain, dx);
 }
 
 /// `dw` from `x` and `dy`.
@@ -71,7 +80,15 @@ pub(crate) fn grad_weight(window: Window, x: &[f32], dy: &[f32], [xs, ys]: [Shap
         kernel: window.kernel,
         padding: window.padding,
     };
+    if same3(window) && winograd::suits_grad_weight(xd[0], xd[1], yd[1], plane(yd)) {
+        return winograd::grad_weight(&o, x, dy, dw);
+    }
     outer(&o, x, dy, dw);
+}
+
+/// The windows that the Winograd kernels are made for.
+fn same3(window: Window) -> bool {
+    window == Window::same(3)
 }
 
 fn four(shape: Shape) -> [usize; 4] {

@@ -230,20 +230,38 @@ fn store(
 }
 
 super::simd::vectorised! {
-    /// `to = activation(from + bias)` for the activations that a convolution can fuse.
+    /// [`finish_row`] in the widest registers there are.
     fn finish(from: &[f32], bias: f32, activation: Activation, to: &mut [f32]) {
-        match activation {
-            Activation::Identity | Activation::Silu => {
-                for (t, f) in to.iter_mut().zip(from) { *t = f + bias; }
+        finish_row(from, bias, activation, to);
+    }
+}
+
+/// `to = activation(from + bias)` for the activations that a convolution can fuse.
+#[inline(always)]
+pub(crate) fn finish_row(from: &[f32], bias: f32, activation: Activation, to: &mut [f32]) {
+    // Loops, not closures: these are surely compiled for the instruction set of the function around them.
+    let sums = to.iter_mut().zip(from);
+    match activation {
+        Activation::Identity | Activation::Silu => {
+            for (t, f) in sums {
+                *t = f + bias;
             }
-            Activation::Relu => {
-                for (t, f) in to.iter_mut().zip(from) { let v = f + bias; *t = if v < 0.0 { 0.0 } else { v }; }
+        }
+        Activation::Relu => {
+            for (t, f) in sums {
+                let v = f + bias;
+                *t = if v < 0.0 { 0.0 } else { v };
             }
-            Activation::LeakyRelu { slope } => {
-                for (t, f) in to.iter_mut().zip(from) { let v = f + bias; *t = if v < 0.0 { slope * v } else { v }; }
+        }
+        Activation::LeakyRelu { slope } => {
+            for (t, f) in sums {
+                let v = f + bias;
+                *t = if v < 0.0 { slope * v } else { v };
             }
-            Activation::Sigmoid => {
-                for (t, f) in to.iter_mut().zip(from) { *t = super::math::sigmoid(f + bias); }
+        }
+        Activation::Sigmoid => {
+            for (t, f) in sums {
+                *t = super::math::sigmoid(f + bias);
             }
         }
     }

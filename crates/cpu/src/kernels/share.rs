@@ -34,15 +34,23 @@ impl<'a> Parts<'a> {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// Scratch memory not in use; one more buffer for each level of nesting.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with this thread's scratch memory of at least `floats`, holding anything. Must not be nested.
+/// Floats of one cache line.
+const LINE: usize = 16;
+
+/// Calls `f` with this thread's scratch memory of `floats`, aligned to a cache line and holding anything. Calls may nest, also by
+/// a task that this thread runs while it waits for others.
 pub(crate) fn with_scratch<R>(floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|buffer| {
-        if buffer.len() < floats {
-            buffer.resize(floats, 0.0);
-        }
-        f(&mut buffer[..floats])
-    })
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < floats + LINE {
+        // Not grown in place: the old content need not be copied.
+        buffer = vec![0.0; floats + LINE];
+    }
+    let start = buffer.as_ptr().align_offset(4 * LINE).min(LINE);
+    let result = f(&mut buffer[start..start + floats]);
+    SCRATCH.with_borrow_mut(|free| free.push(buffer));
+    result
 }

@@ -59,6 +59,9 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// Sum of the lanes in a fixed order.
     unsafe fn sum(self) -> f32;
+    /// Transposes [`Simd::LANES`] rows of as many floats, rows `from_row` floats apart, to rows `to_row` floats apart.
+    /// All rows must be valid, and the two squares must not overlap.
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
 }
 
 /// Eight lanes of plain arithmetic, for the compiler to map to what it has.
@@ -90,6 +93,13 @@ unsafe impl Simd for Plain {
     unsafe fn sum(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.0;
         ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for (i, j) in (0..64).map(|k| (k / 8, k % 8)) {
+            // SAFETY: rows of 8 floats are valid by the trait's contract.
+            unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) };
+        }
     }
 }
 
@@ -126,6 +136,41 @@ mod x86 {
             // SAFETY: by the trait's contract the instruction set is present.
             unsafe { _mm512_reduce_add_ps(self) }
         }
+        #[inline(always)]
+        unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            // SAFETY: by the trait's contract the instruction set is present and rows of 16 floats are valid.
+            unsafe {
+                let r: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_row)));
+                // After these two steps u[4 i + j] holds columns j, 4 + j, 8 + j, 12 + j of rows 4 i to 4 i + 3.
+                let pairs: [[__m512d; 2]; 8] = std::array::from_fn(|i| {
+                    let (a, b) = (r[2 * i], r[2 * i + 1]);
+                    [_mm512_castps_pd(_mm512_unpacklo_ps(a, b)), _mm512_castps_pd(_mm512_unpackhi_ps(a, b))]
+                });
+                let u: [[__m512; 4]; 4] = std::array::from_fn(|i| {
+                    let ([a, c], [b, d]) = (pairs[2 * i], pairs[2 * i + 1]);
+                    [
+                        _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                        _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)),
+                        _mm512_castpd_ps(_mm512_unpacklo_pd(c, d)),
+                        _mm512_castpd_ps(_mm512_unpackhi_pd(c, d)),
+                    ]
+                });
+                for j in 0..4 {
+                    let (even, odd) = (
+                        _mm512_shuffle_f32x4::<0x88>(u[0][j], u[1][j]),
+                        _mm512_shuffle_f32x4::<0xdd>(u[0][j], u[1][j]),
+                    );
+                    let (even2, odd2) = (
+                        _mm512_shuffle_f32x4::<0x88>(u[2][j], u[3][j]),
+                        _mm512_shuffle_f32x4::<0xdd>(u[2][j], u[3][j]),
+                    );
+                    _mm512_storeu_ps(to.add(j * to_row), _mm512_shuffle_f32x4::<0x88>(even, even2));
+                    _mm512_storeu_ps(to.add((4 + j) * to_row), _mm512_shuffle_f32x4::<0x88>(odd, odd2));
+                    _mm512_storeu_ps(to.add((8 + j) * to_row), _mm512_shuffle_f32x4::<0xdd>(even, even2));
+                    _mm512_storeu_ps(to.add((12 + j) * to_row), _mm512_shuffle_f32x4::<0xdd>(odd, odd2));
+                }
+            }
+        }
     }
 
     // SAFETY: used only inside functions compiled for AVX2 and FMA; unaligned loads and stores of 8 floats.
@@ -160,6 +205,30 @@ mod x86 {
                 _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)))
             }
         }
+        #[inline(always)]
+        unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            // SAFETY: by the trait's contract the instruction set is present and rows of 8 floats are valid.
+            unsafe {
+                let r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
+                // u[i][j] holds columns j and 4 + j of rows 4 i to 4 i + 3.
+                let u: [[__m256; 4]; 2] = std::array::from_fn(|i| {
+                    let [a, b, c, d] = [r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]];
+                    let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                    let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                    [
+                        _mm256_shuffle_ps::<0x44>(ab, cd),
+                        _mm256_shuffle_ps::<0xee>(ab, cd),
+                        _mm256_shuffle_ps::<0x44>(ab2, cd2),
+                        _mm256_shuffle_ps::<0xee>(ab2, cd2),
+                    ]
+                });
+                for j in 0..4 {
+                    let (low, high) = (u[0][j], u[1][j]);
+                    _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(low, high));
+                    _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(low, high));
+                }
+            }
+        }
     }
 }
 
@@ -191,3 +260,38 @@ macro_rules! vectorised {
     };
 }
 pub(crate) use vectorised;
+
+/// Defines a function that runs an `#[inline(always)]` generic kernel with the registers of the instruction set chosen at run
+/// time. The function asks of its caller what the kernel asks, but for the instruction set.
+macro_rules! per_isa {
+    ($(#[$meta:meta])* unsafe fn $name:ident($($arg:ident: $ty:ty),* $(,)?) = $kernel:ident;) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        pub(crate) unsafe fn $name($($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use std::arch::x86_64::{__m256, __m512};
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
+                unsafe fn avx512($($arg: $ty),*) {
+                    // SAFETY: compiled for AVX-512; the rest is the caller's promise.
+                    unsafe { $kernel::<__m512>($($arg),*) }
+                }
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn avx2($($arg: $ty),*) {
+                    // SAFETY: compiled for AVX2 and FMA; the rest is the caller's promise.
+                    unsafe { $kernel::<__m256>($($arg),*) }
+                }
+                match $crate::kernels::simd::isa() {
+                    // SAFETY: `isa` has seen these features on this machine.
+                    $crate::kernels::simd::Isa::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: `isa` has seen these features on this machine.
+                    $crate::kernels::simd::Isa::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::kernels::simd::Isa::Portable => {}
+                }
+            }
+            // SAFETY: plain arithmetic needs no instruction set; the rest is the caller's promise.
+            unsafe { $kernel::<$crate::kernels::simd::Plain>($($arg),*) }
+        }
+    };
+}
+pub(crate) use per_isa;
