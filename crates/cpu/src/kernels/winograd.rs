@@ -39,8 +39,9 @@ const OWN_WEIGHTS: usize = 1 << 20;
 /// Whether a 3x3 convolution of stride 1 and padding 1 and its gradients go through the Winograd domain: with at least a block of
 /// channels on both sides, where tiles and blocks filled up with zeros leave at most half of the products of the direct sum.
 ///
-/// GFLOP/s of direct work on two idle Zen 5 cores with AVX-512, `fovea-bench layers seed 4 224 224 2`; the direct
-/// kernels make 320 to 365 at the same layers (255 over the whole step):
+/// GFLOP/s of direct work on two idle Zen 5 cores with AVX-512, one run of `fovea-bench layers seed 4 224 224 2` (weight gradients
+/// in chunks of 16 MiB). With the direct kernels whole steps ran at 255 (`train seed 4 224 224 2`, now 714) and at 328
+/// (`infer seed 1 592 576 3`, now 763):
 ///
 /// | inputs -> outputs, extent | forward | input gradient | weight gradient |
 /// |---|---|---|---|
@@ -54,8 +55,6 @@ const OWN_WEIGHTS: usize = 1 << 20;
 /// | 768 -> 256, 56 | 1028 | 1158 | 968 |
 /// | 256 -> 512, 28 | 930 | 764 | 882 |
 /// | 512 -> 512, 28 | 968 | 915 | 987 |
-///
-/// So up to 2.3 times the products would still pay at the slowest of them; half leaves a margin.
 pub(crate) fn suits(inputs: usize, outputs: usize, [h, w]: [usize; 2]) -> bool {
     let padded = |channels: usize| channels.next_multiple_of(BLOCK);
     let products = POINTS * h.div_ceil(4) * w.div_ceil(4) * padded(inputs) * padded(outputs);
