@@ -1,4 +1,5 @@
 //! Every kernel against the float64 reference, over shapes that straddle the edges of tiles, strips and blocks.
+#![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
 
 use fovea_cpu::CpuExecutor;
 use fovea_graph::{

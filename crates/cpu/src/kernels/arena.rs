@@ -66,7 +66,7 @@ mod tests {
     fn lends_disjoint_slices() {
         let mut arena = Arena::new(40);
         assert_eq!(arena.floats().len(), 48);
-        let (reads, mut writes) = arena.lend(&[0..8, 4..8], &[16..32]);
+        let (reads, mut writes) = arena.lend(&[0..8, 4..8], &[16..32, 40..48]);
         writes[0].fill(2.0);
         assert_eq!(reads[0].iter().sum::<f32>(), 0.0);
         assert_eq!(arena.floats()[16..32].iter().sum::<f32>(), 32.0);
@@ -75,6 +75,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "one place to two")]
     fn refuses_overlap() {
-        Arena::new(32).lend(&[0..8], &[7..9]);
+        Arena::new(32).lend(&[0..8, 12..16], &[20..24, 7..9]);
     }
 }

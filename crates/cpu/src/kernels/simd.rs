@@ -155,15 +155,12 @@ mod x86 {
                         _mm512_castpd_ps(_mm512_unpackhi_pd(c, d)),
                     ]
                 });
-                for j in 0..4 {
-                    let (even, odd) = (
-                        _mm512_shuffle_f32x4::<0x88>(u[0][j], u[1][j]),
-                        _mm512_shuffle_f32x4::<0xdd>(u[0][j], u[1][j]),
-                    );
-                    let (even2, odd2) = (
-                        _mm512_shuffle_f32x4::<0x88>(u[2][j], u[3][j]),
-                        _mm512_shuffle_f32x4::<0xdd>(u[2][j], u[3][j]),
-                    );
+                let [u0, u1, u2, u3] = u;
+                for (j, (((a, b), c), d)) in u0.into_iter().zip(u1).zip(u2).zip(u3).enumerate() {
+                    let (even, odd) =
+                        (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+                    let (even2, odd2) =
+                        (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
                     _mm512_storeu_ps(to.add(j * to_row), _mm512_shuffle_f32x4::<0x88>(even, even2));
                     _mm512_storeu_ps(to.add((4 + j) * to_row), _mm512_shuffle_f32x4::<0x88>(odd, odd2));
                     _mm512_storeu_ps(to.add((8 + j) * to_row), _mm512_shuffle_f32x4::<0xdd>(even, even2));
@@ -222,8 +219,8 @@ mod x86 {
                         _mm256_shuffle_ps::<0xee>(ab2, cd2),
                     ]
                 });
-                for j in 0..4 {
-                    let (low, high) = (u[0][j], u[1][j]);
+                let [low, high] = u;
+                for (j, (low, high)) in low.into_iter().zip(high).enumerate() {
                     _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(low, high));
                     _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(low, high));
                 }
