@@ -8,7 +8,6 @@ use fovea_graph::{Executor, Graph};
 use fovea_train::{MakeExecutor, Observer, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -147,15 +146,6 @@ pub fn describe(error: &anyhow::Error) -> String {
         line
     };
     error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), add)
-}
-
-/// Writes a file by way of a temporary one beside it, so that a crash leaves the old file or the new.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().context("the path names no file")?.to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    written.with_context(|| format!("{} could not be written", path.display()))
 }
 
 /// Peak resident memory in bytes, where the system tells (Linux).

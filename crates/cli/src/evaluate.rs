@@ -123,6 +123,6 @@ fn conclude(args: &Args, scores: &Scores, dataset: &Dataset) -> Result<()> {
 
 fn write(out: &Path, scores: &Scores) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("--out {}", out.display()))?;
-    common::write_atomically(&out.join("scores.csv"), &scores.csv()?)?;
-    common::write_atomically(&out.join("scores.json"), scores.json()?.as_bytes())
+    fovea_data::write_atomically(&out.join("scores.csv"), &scores.csv()?)?;
+    Ok(fovea_data::write_atomically(&out.join("scores.json"), scores.json()?.as_bytes())?)
 }

@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     bar.finish_and_clear();
     let list = outcome::csv(&outcomes, threshold, flips, &model.hash)?;
-    common::write_atomically(&args.out.join(LIST), &list)?;
+    fovea_data::write_atomically(&args.out.join(LIST), &list)?;
     Ok(conclude(&outcomes, &args.out))
 }
 
@@ -122,7 +122,7 @@ impl Job<'_> {
         let paths = input.outputs(self.out);
         write_probabilities(&paths[0], &found.probabilities)?;
         write_mask(&paths[1], &mask)?;
-        common::write_atomically(&paths[2], &overlay)?;
+        fovea_data::write_atomically(&paths[2], &overlay)?;
         Ok(Done {
             height: image.height,
             width: image.width,

@@ -17,6 +17,7 @@ use fovea_report::{Federation, Model, ModelRun, Role, RunSummary};
 use fovea_train::TrainConfig;
 use present::Shown;
 use profile::{Profile, ProfileName, StrategyName};
+use round_state::RoundState;
 use score::Judged;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -266,12 +267,23 @@ impl Seed<'_> {
             return Ok(trained);
         }
         common::say(&format!("seed {}: training {}", self.seed, place.key));
-        if role == Role::Federated {
-            return federated::train(place, self.profile, config, fingerprint, self.cohort);
-        }
-        let images: Vec<&[fovea_data::Sample]> = seen.iter().map(|h| h.train.as_slice()).collect();
-        central::train(place, config, fingerprint, &images)
+        let trained = if role == Role::Federated {
+            federated::train(place, self.profile, config, fingerprint, self.cohort)?
+        } else {
+            let images: Vec<&[fovea_data::Sample]> = seen.iter().map(|h| h.train.as_slice()).collect();
+            central::train(place, config, fingerprint, &images)?
+        };
+        conclude(&trained, place, config)?;
+        Ok(trained)
     }
+}
+
+/// Writes a finished training and only then removes what an unfinished one would go on from, so that a kill at any
+/// moment, also while scoring, costs no training.
+fn conclude(trained: &Trained, place: &Place, config: &TrainConfig) -> Result<()> {
+    trained.save(place, config, None)?;
+    remove(&place.state())?;
+    RoundState::clear(place)
 }
 
 /// The command as given, for the report.

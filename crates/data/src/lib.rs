@@ -32,4 +32,4 @@ pub use image::{CHANNELS, Image, Mask, PIXELS_MAX, Plane, Sample};
 pub use resize::{Filter, resize, resize_mask};
 pub use split::{Entry, Split, entries};
 pub use synthetic::{Observer, SyntheticCamera, synthetic_sample};
-pub use write::{write_image, write_mask, write_probabilities};
+pub use write::{write_atomically, write_image, write_mask, write_probabilities};

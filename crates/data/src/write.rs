@@ -45,11 +45,18 @@ fn write_png(path: &Path, bytes: &[u8], sides: (usize, usize), colour: ExtendedC
     let (height, width) = (sides.0 as u32, sides.1 as u32);
     let encoded = PngEncoder::new(&mut png).write_image(bytes, width, height, colour);
     encoded.map_err(|e| DataError::io(path, std::io::Error::other(e)))?;
-    write_atomically(path, &png).map_err(|e| DataError::io(path, e))
+    write_atomically(path, &png)
 }
 
 /// Writes beside the target, flushes to disk, then renames: a reader sees the old file or the new one.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// [`DataError`] with the path, when the system refuses.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes).map_err(|e| DataError::io(path, e))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;

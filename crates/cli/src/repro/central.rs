@@ -1,7 +1,7 @@
 //! Training on images in one place: the local models and the pooled one.
 
 use super::Interrupted;
-use super::trained::{Place, Trained, remove};
+use super::trained::{Place, Trained};
 use crate::common::{self, Progress};
 use anyhow::Result;
 use fovea_data::Sample;
@@ -39,7 +39,6 @@ pub fn train(
         }
     }
     progress.finish();
-    remove(&state)?;
     let model = trainer.selected()?;
     Ok(Trained {
         fingerprint,

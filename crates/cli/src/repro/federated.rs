@@ -45,7 +45,6 @@ pub fn train(
         }
     }
     progress.finish();
-    RoundState::clear(place)?;
     run.finish(fingerprint)
 }
 

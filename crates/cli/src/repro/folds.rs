@@ -32,7 +32,7 @@ pub fn run(
             None => {
                 common::say(&format!("training {}", place.key));
                 let trained = federated::train(&place, profile, config, fingerprint, &cohort)?;
-                trained.save(&place, config, None)?;
+                super::conclude(&trained, &place, config)?;
                 trained
             }
         };

@@ -102,13 +102,13 @@ pub fn write(
         commands: &[command.to_owned()],
         config: &config,
     };
-    common::write_atomically(&folder.join("summary.json"), summary.to_json()?.as_bytes())?;
-    common::write_atomically(&folder.join("images.csv"), &images_csv(summary)?)?;
-    common::write_atomically(
+    fovea_data::write_atomically(&folder.join("summary.json"), summary.to_json()?.as_bytes())?;
+    fovea_data::write_atomically(&folder.join("images.csv"), &images_csv(summary)?)?;
+    fovea_data::write_atomically(
         &folder.join("losses.svg"),
         loss_svg(&summary.models, fovea_report::Scale::Log).as_bytes(),
     )?;
-    common::write_atomically(&folder.join("report.html"), page(&input)?.as_bytes())
+    Ok(fovea_data::write_atomically(&folder.join("report.html"), page(&input)?.as_bytes())?)
 }
 
 fn protection(cohort: &Cohort) -> Vec<String> {

@@ -96,17 +96,14 @@ impl RoundState {
             std::fs::read(&path)
                 .with_context(|| format!("{} could not be read; --fresh starts over", path.display()))
         };
-        let (words, _) = {
-            let bytes = read("average.bin")?;
-            let words: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            (words, bytes)
-        };
+        let bytes = read("average.bin")?;
+        let average = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         let tally = serde_json::from_slice(&read("tally.json")?).with_context(|| {
             format!("{} is damaged; --fresh starts over", folder.join("tally.json").display())
         })?;
         let sites =
             (0..sites).map(|i| TrainState::load(&folder.join(site_file(i)))).collect::<Result<_, _>>()?;
-        Ok(Some(RoundState { server: read("server.bin")?, sites, average: words, tally }))
+        Ok(Some(RoundState { server: read("server.bin")?, sites, average, tally }))
     }
 
     /// Removes all saved rounds.

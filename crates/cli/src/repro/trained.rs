@@ -100,7 +100,7 @@ impl Trained {
                               "fingerprint": self.fingerprint }),
         };
         Checkpoint { card, model: self.model.clone() }.save(&place.checkpoint())?;
-        common::write_atomically(&place.record(), &serde_json::to_vec_pretty(self)?)
+        Ok(fovea_data::write_atomically(&place.record(), &serde_json::to_vec_pretty(self)?)?)
     }
 }
 

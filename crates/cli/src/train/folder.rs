@@ -1,6 +1,5 @@
 //! The files of a run.
 
-use crate::common;
 use anyhow::{Context, Result, ensure};
 use fovea_data::Split;
 use fovea_train::{RunRecord, TrainConfig, TrainState};
@@ -91,7 +90,7 @@ impl Folder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        common::write_atomically(&self.path.join(name), bytes)
+        Ok(fovea_data::write_atomically(&self.path.join(name), bytes)?)
     }
 }
 
