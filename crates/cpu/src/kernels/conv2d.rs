@@ -2,7 +2,7 @@
 
 use super::correlate::{Correlation, Epilogue, correlate};
 use super::im2col::{self, Gemm};
-use super::outer::{Outer, outer};
+use super::outer::outer;
 use super::winograd;
 use fovea_graph::Activation;
 use fovea_tensor::{Shape, Window};
@@ -18,20 +18,11 @@ pub(crate) fn forward(
     let (xd, wd, yd) = (four(x), four(w), four(y));
     let epilogue = Epilogue { bias: inputs.get(2).copied(), activation };
     if window.stride != 1 {
-        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
-        return im2col::forward(&gemm, inputs[0], inputs[1], epilogue, out);
+        return im2col::forward(&gemm(window, xd, yd), inputs[0], inputs[1], epilogue, out);
     }
     let taps = window.kernel * window.kernel;
     let weights = inputs[1];
-    let c = Correlation {
-        images: xd[0],
-        inputs: xd[1],
-        outputs: wd[0],
-        input: plane(xd),
-        output: plane(yd),
-        kernel: window.kernel,
-        padding: window.padding,
-    };
+    let c = correlation(window, xd, yd);
     let weight = |o: usize, i: usize, t: usize| weights[(o * xd[1] + i) * taps + t];
     if same3(window) && winograd::suits(xd[1], wd[0], plane(yd)) {
         return winograd::correlate(&c, inputs[0], weight, epilogue, out);
@@ -43,8 +34,7 @@ pub(crate) fn forward(
 pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [Shape; 3], dx: &mut [f32]) {
     let (wd, yd, xd) = (four(ws), four(ys), four(xs));
     if window.stride != 1 {
-        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
-        return im2col::grad_input(&gemm, w, dy, dx);
+        return im2col::grad_input(&gemm(window, xd, yd), w, dy, dx);
     }
     let taps = window.kernel * window.kernel;
     let c = Correlation {
@@ -68,22 +58,31 @@ pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [S
 pub(crate) fn grad_weight(window: Window, x: &[f32], dy: &[f32], [xs, ys]: [Shape; 2], dw: &mut [f32]) {
     let (xd, yd) = (four(xs), four(ys));
     if window.stride != 1 {
-        let gemm = Gemm { window, inputs: xd[1], outputs: yd[1], input: plane(xd), output: plane(yd) };
-        return im2col::grad_weight(&gemm, x, dy, dw);
+        return im2col::grad_weight(&gemm(window, xd, yd), x, dy, dw);
     }
-    let o = Outer {
-        images: xd[0],
-        inputs: xd[1],
-        outputs: yd[1],
-        input: plane(xd),
-        output: plane(yd),
-        kernel: window.kernel,
-        padding: window.padding,
-    };
+    let o = correlation(window, xd, yd);
     if same3(window) && winograd::suits_grad_weight(xd[0], xd[1], yd[1], plane(yd)) {
         return winograd::grad_weight(&o, x, dy, dw);
     }
     outer(&o, x, dy, dw);
+}
+
+/// The correlation from `x` to `y` that a window of stride 1 makes.
+fn correlation(window: Window, x: [usize; 4], y: [usize; 4]) -> Correlation {
+    Correlation {
+        images: x[0],
+        inputs: x[1],
+        outputs: y[1],
+        input: plane(x),
+        output: plane(y),
+        kernel: window.kernel,
+        padding: window.padding,
+    }
+}
+
+/// The matrix product from `x` to `y` that a window of any stride makes.
+fn gemm(window: Window, x: [usize; 4], y: [usize; 4]) -> Gemm {
+    Gemm { window, inputs: x[1], outputs: y[1], input: plane(x), output: plane(y) }
 }
 
 /// The windows that the Winograd kernels are made for.

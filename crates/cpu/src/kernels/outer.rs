@@ -6,6 +6,7 @@
 //! output-channel groups); each cell sums its own copy and the copies are added in order, so that the bits do not
 //! depend on the threads.
 
+use super::correlate::Correlation;
 use super::pack::{Strip, strips};
 use super::share::{Parts, with_scratch};
 use super::simd::{Isa, Plain, Simd, isa};
@@ -20,20 +21,8 @@ const GROUP: usize = 32;
 /// Cells to aim for, so that every thread has some.
 const CELLS: usize = 16;
 
-/// One weight gradient: `x (N, inputs, H, W)`, `dy (N, outputs, Ho, Wo)`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Outer {
-    pub(crate) images: usize,
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    pub(crate) input: [usize; 2],
-    pub(crate) output: [usize; 2],
-    pub(crate) kernel: usize,
-    pub(crate) padding: usize,
-}
-
-/// Writes `(outputs, inputs, K, K)` to `dw`.
-pub(crate) fn outer(o: &Outer, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// Writes the weight gradient `(outputs, inputs, K, K)` of a correlation to `dw`; `dy` is `(N, outputs, Ho, Wo)`.
+pub(crate) fn outer(o: &Correlation, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let pitch = o.input[1] + o.padding;
     let per_row = (o.inputs + GROUP.min(o.outputs)) * pitch;
     let rows = (STRIP_FLOATS / per_row).saturating_sub(o.kernel - 1).clamp(1, 32);
@@ -70,7 +59,7 @@ super::simd::vectorised! {
 
 /// Adds one strip's share to `sums`, `[channels][inputs][K K]`.
 fn strip(
-    o: &Outer,
+    o: &Correlation,
     strip: &Strip,
     image: usize,
     channels: std::ops::Range<usize>,

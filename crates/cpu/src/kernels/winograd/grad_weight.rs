@@ -7,7 +7,7 @@ use super::product::Product;
 use super::transform::{self, Place, Planes};
 use super::weights::{self, Extents};
 use super::{BLOCK, POINTS, Tiles, plane};
-use crate::kernels::outer::Outer;
+use crate::kernels::correlate::Correlation;
 use crate::kernels::share::{Parts, with_scratch};
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 const CHUNK_FLOATS: usize = 1 << 20;
 
 /// Writes `(outputs, inputs, 3, 3)` to `dw`; `o` has kernel 3 and padding 1.
-pub(crate) fn grad_weight(o: &Outer, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(crate) fn grad_weight(o: &Correlation, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let tiles = Tiles::new(o.images, o.input);
     let e = Extents { inputs: o.inputs, outputs: o.outputs };
     let blocks = e.input_blocks() + e.output_blocks();

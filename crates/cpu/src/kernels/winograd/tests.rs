@@ -2,7 +2,6 @@
 
 use super::{Tiles, correlate, grad_weight, suits, suits_grad_weight};
 use crate::kernels::correlate::{Correlation, Epilogue};
-use crate::kernels::outer::Outer;
 use fovea_graph::Activation;
 use fovea_tensor::Stream;
 use fovea_testkit::{Tolerance, assert_close_at};
@@ -81,7 +80,7 @@ fn weight_gradient() {
         let largest = size.iter().copied().fold(0.0, f64::max);
         size.fill(largest);
         let extent = [h, w];
-        let o = Outer { images, inputs, outputs, input: extent, output: extent, kernel: 3, padding: 1 };
+        let o = Correlation { images, inputs, outputs, input: extent, output: extent, kernel: 3, padding: 1 };
         let mut dw = vec![f32::NAN; want.len()];
         grad_weight(&o, &x, &dy, &mut dw);
         assert_close_at(&format!("{shape:?}"), &dw, &want, &size, allowed(images * h * w));
