@@ -14,6 +14,7 @@ pub(crate) mod normalise;
 pub(crate) mod optimise;
 pub(crate) mod outer;
 pub(crate) mod pack;
+pub(crate) mod planes;
 pub(crate) mod pool;
 pub(crate) mod share;
 pub(crate) mod simd;
