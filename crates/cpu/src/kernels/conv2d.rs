@@ -3,6 +3,7 @@
 use super::correlate::{Correlation, Epilogue, correlate};
 use super::im2col::{self, Gemm};
 use super::outer::outer;
+use super::planes::Planes;
 use super::winograd;
 use fovea_graph::Activation;
 use fovea_tensor::{Shape, Window};
@@ -25,7 +26,7 @@ pub(crate) fn forward(
     let c = correlation(window, xd, yd);
     let weight = |o: usize, i: usize, t: usize| weights[(o * xd[1] + i) * taps + t];
     if same3(window) && winograd::suits(xd[1], wd[0], plane(yd)) {
-        return winograd::correlate(&c, inputs[0], weight, epilogue, out);
+        return winograd::correlate(&c, Planes::new(inputs[0], xd[1], plane(xd)), weight, epilogue, out);
     }
     correlate(&c, inputs[0], weight, epilogue, out);
 }
@@ -49,7 +50,7 @@ pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [S
     let plain = Epilogue { bias: None, activation: Activation::Identity };
     let weight = |i: usize, o: usize, t: usize| w[(o * wd[1] + i) * taps + taps - 1 - t];
     if same3(window) && winograd::suits(wd[0], wd[1], plane(xd)) {
-        return winograd::correlate(&c, dy, weight, plain, dx);
+        return winograd::correlate(&c, Planes::new(dy, wd[0], plane(yd)), weight, plain, dx);
     }
     correlate(&c, dy, weight, plain, dx);
 }
@@ -62,7 +63,7 @@ pub(crate) fn grad_weight(window: Window, x: &[f32], dy: &[f32], [xs, ys]: [Shap
     }
     let o = correlation(window, xd, yd);
     if same3(window) && winograd::suits_grad_weight(xd[0], xd[1], yd[1], plane(yd)) {
-        return winograd::grad_weight(&o, x, dy, dw);
+        return winograd::grad_weight(&o, Planes::new(x, xd[1], plane(xd)), dy, dw);
     }
     outer(&o, x, dy, dw);
 }

@@ -62,6 +62,19 @@ pub(crate) unsafe trait Simd: Copy {
     /// Transposes [`Simd::LANES`] rows of as many floats, rows `from_row` floats apart, to rows `to_row` floats apart.
     /// All rows must be valid, and the two squares must not overlap.
     unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize);
+    /// Reads four registers' worth of floats and gives every fourth float from the first, second, third and fourth on:
+    /// lane `k` of result `j` is `from[4 k + j]`.
+    unsafe fn load_phases(from: *const f32) -> [Self; 4];
+    /// The inverse of [`Simd::load_phases`]: `to[4 k + j]` is lane `k` of `phases[j]`.
+    unsafe fn store_phases(phases: [Self; 4], to: *mut f32);
+}
+
+/// Lanes of the registers that kernels use on this machine.
+pub(crate) fn lanes() -> usize {
+    match isa() {
+        Isa::Avx512 => 16,
+        Isa::Avx2 | Isa::Portable => 8,
+    }
 }
 
 /// Eight lanes of plain arithmetic, for the compiler to map to what it has.
@@ -99,6 +112,18 @@ unsafe impl Simd for Plain {
         for (i, j) in (0..64).map(|k| (k / 8, k % 8)) {
             // SAFETY: rows of 8 floats are valid by the trait's contract.
             unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) };
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_phases(from: *const f32) -> [Self; 4] {
+        // SAFETY: the caller gives a pointer to 32 floats.
+        std::array::from_fn(|j| Plain(std::array::from_fn(|k| unsafe { *from.add(4 * k + j) })))
+    }
+    #[inline(always)]
+    unsafe fn store_phases(phases: [Self; 4], to: *mut f32) {
+        for (k, j) in (0..32).map(|i| (i / 4, i % 4)) {
+            // SAFETY: the caller gives a pointer to 32 floats.
+            unsafe { *to.add(4 * k + j) = phases[j].0[k] };
         }
     }
 }
@@ -168,6 +193,68 @@ mod x86 {
                 }
             }
         }
+        #[inline(always)]
+        unsafe fn load_phases(from: *const f32) -> [Self; 4] {
+            // SAFETY: by the trait's contract the instruction set is present and 64 floats are valid.
+            unsafe {
+                let (a, b) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16)));
+                let (c, d) = (_mm512_loadu_ps(from.add(32)), _mm512_loadu_ps(from.add(48)));
+                // Every fourth float of two registers, in order, in the lower half.
+                let first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+                let mut phases = [_mm512_setzero_ps(); 4];
+                for (j, phase) in phases.iter_mut().enumerate() {
+                    let index = _mm512_add_epi32(first, _mm512_set1_epi32(j as i32));
+                    let (low, high) =
+                        (_mm512_permutex2var_ps(a, index, b), _mm512_permutex2var_ps(c, index, d));
+                    *phase = _mm512_shuffle_f32x4::<0x44>(low, high);
+                }
+                phases
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_phases([a, b, c, d]: [Self; 4], to: *mut f32) {
+            // SAFETY: by the trait's contract the instruction set is present and 64 floats are valid.
+            unsafe {
+                let ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                let ab2 = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let cd2 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                // t[m] holds the four phases of lanes m, 4 + m, 8 + m and 12 + m.
+                let t = [
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)),
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2)),
+                ];
+                let (low, low2) =
+                    (_mm512_shuffle_f32x4::<0x44>(t[0], t[1]), _mm512_shuffle_f32x4::<0x44>(t[2], t[3]));
+                let (high, high2) =
+                    (_mm512_shuffle_f32x4::<0xee>(t[0], t[1]), _mm512_shuffle_f32x4::<0xee>(t[2], t[3]));
+                _mm512_storeu_ps(to, _mm512_shuffle_f32x4::<0x88>(low, low2));
+                _mm512_storeu_ps(to.add(16), _mm512_shuffle_f32x4::<0xdd>(low, low2));
+                _mm512_storeu_ps(to.add(32), _mm512_shuffle_f32x4::<0x88>(high, high2));
+                _mm512_storeu_ps(to.add(48), _mm512_shuffle_f32x4::<0xdd>(high, high2));
+            }
+        }
+    }
+
+    /// Transposes the 4 x 4 squares in the lower and in the upper halves of four registers.
+    ///
+    /// # Safety
+    /// Must be inlined into code compiled for AVX2.
+    #[inline(always)]
+    unsafe fn fours([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        // SAFETY: as for this function.
+        unsafe {
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            [
+                _mm256_shuffle_ps::<0x44>(ab, cd),
+                _mm256_shuffle_ps::<0xee>(ab, cd),
+                _mm256_shuffle_ps::<0x44>(ab2, cd2),
+                _mm256_shuffle_ps::<0xee>(ab2, cd2),
+            ]
+        }
     }
 
     // SAFETY: used only inside functions compiled for AVX2 and FMA; unaligned loads and stores of 8 floats.
@@ -206,23 +293,41 @@ mod x86 {
         unsafe fn transpose(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
             // SAFETY: by the trait's contract the instruction set is present and rows of 8 floats are valid.
             unsafe {
-                let r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
-                // u[i][j] holds columns j and 4 + j of rows 4 i to 4 i + 3.
-                let u: [[__m256; 4]; 2] = std::array::from_fn(|i| {
-                    let [a, b, c, d] = [r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]];
-                    let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-                    let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-                    [
-                        _mm256_shuffle_ps::<0x44>(ab, cd),
-                        _mm256_shuffle_ps::<0xee>(ab, cd),
-                        _mm256_shuffle_ps::<0x44>(ab2, cd2),
-                        _mm256_shuffle_ps::<0xee>(ab2, cd2),
-                    ]
-                });
-                let [low, high] = u;
-                for (j, (low, high)) in low.into_iter().zip(high).enumerate() {
-                    _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(low, high));
-                    _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(low, high));
+                // Loops, not closures: these are surely compiled for the instruction set of the function around them.
+                let mut r = [_mm256_setzero_ps(); 8];
+                for (i, r) in r.iter_mut().enumerate() {
+                    *r = _mm256_loadu_ps(from.add(i * from_row));
+                }
+                // Columns j and 4 + j of rows 0 to 3, and of rows 4 to 7.
+                let low = fours([r[0], r[1], r[2], r[3]]);
+                let high = fours([r[4], r[5], r[6], r[7]]);
+                for j in 0..4 {
+                    _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(low[j], high[j]));
+                    _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(low[j], high[j]));
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_phases(from: *const f32) -> [Self; 4] {
+            // SAFETY: by the trait's contract the instruction set is present and 32 floats are valid.
+            unsafe {
+                // r[i] holds floats 4 i to 4 i + 3 and those 16 behind them.
+                let mut r = [_mm256_setzero_ps(); 4];
+                for (i, r) in r.iter_mut().enumerate() {
+                    let low = _mm256_castps128_ps256(_mm_loadu_ps(from.add(4 * i)));
+                    *r = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add(4 * i + 16)));
+                }
+                fours(r)
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_phases(phases: [Self; 4], to: *mut f32) {
+            // SAFETY: by the trait's contract the instruction set is present and 32 floats are valid.
+            unsafe {
+                let r = fours(phases);
+                for i in 0..4 {
+                    _mm_storeu_ps(to.add(4 * i), _mm256_castps256_ps128(r[i]));
+                    _mm_storeu_ps(to.add(4 * i + 16), _mm256_extractf128_ps::<1>(r[i]));
                 }
             }
         }

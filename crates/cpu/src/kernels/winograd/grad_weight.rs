@@ -1,86 +1,169 @@
 //! Weight gradient: F(3x3, 4x4), with tiles of the output's gradient as filters.
 //!
-//! Inputs and gradients of some hundred tiles are transformed, then each of the 36 points is one matrix product over
-//! tiles that adds to its own `outputs x inputs` sums. Chunks follow one another in order, so the bits depend on no thread.
+//! Inputs and gradients of a chunk of tiles are transformed, then each of the 36 points is one matrix product over tiles that
+//! adds to its own sums. Small layers are cut into a fixed number of shares, each with sums of its own that are added in order at
+//! the end; in large ones all threads work on the same chunk, and chunks follow one another. Either way the bits depend on no
+//! thread.
 
-use super::product::Product;
-use super::transform::{self, Place, Planes};
-use super::weights::{self, Extents};
-use super::{BLOCK, POINTS, Tiles, plane};
+use super::contract::{self, Contraction};
+use super::tiles::{Piece, REGISTERS, Tiles};
+use super::transform::{self, Place};
+use super::weights::{self, Sums};
+use super::{POINTS, each, plane, zero_odd_register};
 use crate::kernels::correlate::Correlation;
+use crate::kernels::outer::add;
+use crate::kernels::planes::Planes;
 use crate::kernels::share::{Parts, with_scratch};
+use crate::kernels::simd::lanes;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Transformed inputs and gradients of one chunk take at most about this many floats. Over the layers of `suits`, 4 MiB took 301 ms and
-/// 8, 16 and 32 MiB 364, 340 and 367 (one run each).
-const CHUNK_FLOATS: usize = 1 << 20;
+/// Transformed tiles of a chunk that one thread works on alone take about so many floats.
+const OWN_FLOATS: usize = 160 * 1024;
+/// The same for a chunk that all threads share.
+const SHARED_FLOATS: usize = 1 << 20;
+/// All sums of the shares together take at most so many floats.
+const SUMS_FLOATS: usize = 1 << 20;
+/// Most shares.
+const SHARES: usize = 16;
 
 /// Writes `(outputs, inputs, 3, 3)` to `dw`; `o` has kernel 3 and padding 1.
-pub(crate) fn grad_weight(o: &Correlation, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let tiles = Tiles::new(o.images, o.input);
-    let e = Extents { inputs: o.inputs, outputs: o.outputs };
-    let blocks = e.input_blocks() + e.output_blocks();
-    let chunk = tiles.chunk(CHUNK_FLOATS / (POINTS * BLOCK * blocks));
-    let most = chunk * tiles.width * BLOCK;
-    let inputs = POINTS * plane(e.input_blocks() * most);
-    let gradients = POINTS * plane(e.output_blocks() * most);
-    let sums = POINTS * plane(e.output_blocks() * e.input_blocks() * BLOCK * BLOCK);
-    with_scratch(inputs + gradients + sums, |scratch| {
-        let (v, rest) = scratch.split_at_mut(inputs);
-        let (g, m) = rest.split_at_mut(gradients);
-        let x = Planes { data: x, channels: o.inputs, extent: o.input };
-        let dy = Planes { data: dy, channels: o.outputs, extent: o.output };
-        for first in (0..tiles.segments()).step_by(chunk) {
-            let segments = first..tiles.segments().min(first + chunk);
-            add(&tiles, segments, [&x, &dy], e, [v, g], first > 0, m);
+pub(crate) fn grad_weight(o: &Correlation, x: Planes<'_>, dy: &[f32], dw: &mut [f32]) {
+    let work = Work::new(o, x, dy);
+    let sums = work.sums();
+    let size = POINTS * sums.plane;
+    let shares = (SUMS_FLOATS / size).min(SHARES);
+    if shares < 4 {
+        let chunk = work.chunk(SHARED_FLOATS);
+        with_scratch(size + work.floats(chunk), |scratch| {
+            let (m, scratch) = scratch.split_at_mut(size);
+            m.fill(0.0);
+            for index in 0..work.tiles.registers().div_ceil(chunk) {
+                work.add(work.tiles.chunk_at(index, chunk), true, scratch, m);
+            }
+            weights::inverse(sums, m, dw);
+        });
+        return;
+    }
+    let chunk = work.chunk(OWN_FLOATS);
+    let chunks = work.tiles.registers().div_ceil(chunk);
+    let shares = shares.min(chunks);
+    with_scratch(shares * size, |all| {
+        all.par_chunks_mut(size).enumerate().for_each(|(share, m)| {
+            m.fill(0.0);
+            with_scratch(work.floats(chunk), |scratch| {
+                for index in chunks * share / shares..chunks * (share + 1) / shares {
+                    work.add(work.tiles.chunk_at(index, chunk), false, scratch, m);
+                }
+            });
+        });
+        let (m, others) = all.split_at_mut(size);
+        for other in others.chunks_exact(size) {
+            add(other, m);
         }
-        weights::inverse(e, m, sums / POINTS, dw);
+        weights::inverse(sums, m, dw);
     });
 }
 
-/// Adds one chunk's products to `m`, `[36][input block][output][64]`, or starts it with `keep` false.
-fn add(
-    tiles: &Tiles,
-    segments: std::ops::Range<usize>,
-    [x, dy]: [&Planes<'_>; 2],
-    e: Extents,
-    [v, g]: [&mut [f32]; 2],
-    keep: bool,
-    m: &mut [f32],
-) {
-    let count = tiles.before(segments.end) - tiles.before(segments.start);
-    let size = count * BLOCK;
-    let (ins, outs) = (e.input_blocks(), e.output_blocks());
-    let (v_plane, g_plane) = (plane(ins * size), plane(outs * size));
-    let (v_parts, g_parts) = (Parts::new(v), Parts::new(g));
-    (0..segments.len() * (ins + outs)).into_par_iter().for_each(|task| {
-        let (index, block) = (segments.start + task / (ins + outs), task % (ins + outs));
-        let segment = tiles.segment(index);
-        let at = (tiles.before(index) - tiles.before(segments.start)) * BLOCK;
-        with_scratch(transform::SCRATCH, |scratch| {
-            // SAFETY: each (segment, block) is one task's alone.
-            unsafe {
-                if block < ins {
-                    let place = Place { plane: v_plane, start: block * size + at };
-                    transform::inputs(x, segment, block * BLOCK, &v_parts, place, scratch);
-                } else {
-                    let place = Place { plane: g_plane, start: (block - ins) * size + at };
-                    transform::gradients(dy, segment, (block - ins) * BLOCK, &g_parts, place, scratch);
-                }
-            }
+/// The operands of one weight gradient.
+struct Work<'a> {
+    tiles: Tiles,
+    x: Planes<'a>,
+    dy: Planes<'a>,
+    /// Whether rows of the sums are outputs and columns inputs, or the other way round.
+    rows_are_outputs: bool,
+}
+
+impl<'a> Work<'a> {
+    fn new(o: &Correlation, x: Planes<'a>, dy: &'a [f32]) -> Self {
+        let tiles = Tiles::new(o.images, o.output, lanes());
+        // Columns are transposed and fill whole registers; cycles per register of tiles, from a transposition of 16 cycles and two
+        // multiply-adds per cycle.
+        let cost = |rows: usize, columns: usize| columns.div_ceil(tiles.lanes) * (16 + rows * tiles.lanes / 2);
+        let rows_are_outputs = cost(o.outputs, o.inputs) <= cost(o.inputs, o.outputs);
+        Work { tiles, x, dy: Planes::new(dy, o.outputs, o.output), rows_are_outputs }
+    }
+
+    fn sums(&self) -> Sums {
+        let (inputs, outputs) = (self.x.channels(), self.dy.channels());
+        let (rows, columns) = if self.rows_are_outputs { (outputs, inputs) } else { (inputs, outputs) };
+        let pitch = columns.next_multiple_of(self.tiles.lanes);
+        Sums { rows, columns, pitch, plane: plane(rows * pitch), rows_are_outputs: self.rows_are_outputs }
+    }
+
+    /// Registers per chunk whose transformed tiles take about so many floats.
+    fn chunk(&self, floats: usize) -> usize {
+        self.tiles.chunk(floats / (POINTS * (self.x.channels() + self.dy.channels())))
+    }
+
+    /// Floats from point to point of a chunk of `registers`, with a square for the transposition to read beyond the last channel.
+    fn plane(&self, registers: usize, channels: usize) -> usize {
+        let lanes = self.tiles.lanes;
+        plane((registers.div_ceil(REGISTERS) * channels + lanes) * self.tiles.group())
+    }
+
+    /// Floats of scratch memory for a chunk of `registers`.
+    fn floats(&self, registers: usize) -> usize {
+        POINTS * (self.plane(registers, self.x.channels()) + self.plane(registers, self.dy.channels()))
+    }
+
+    /// Adds the products of a chunk to `m`.
+    fn add(&self, registers: Range<usize>, together: bool, scratch: &mut [f32], m: &mut [f32]) {
+        let count = registers.len();
+        let pieces = self.tiles.pieces(registers);
+        let planes = [self.plane(count, self.x.channels()), self.plane(count, self.dy.channels())];
+        let (v, rest) = scratch.split_at_mut(POINTS * planes[0]);
+        let g = &mut rest[..POINTS * planes[1]];
+        self.transform(count, &pieces, together, planes, [v, g]);
+        let (v, g) = (&*v, &*g);
+        let sums = self.sums();
+        let parts = Parts::new(m);
+        let groups = count.div_ceil(REGISTERS);
+        each(together, POINTS, |point| {
+            let (v, g) = (&v[point * planes[0]..][..planes[0]], &g[point * planes[1]..][..planes[1]]);
+            let (a, b) = if self.rows_are_outputs { (g, v) } else { (v, g) };
+            let Sums { rows, columns, pitch, .. } = sums;
+            let start = point * sums.plane;
+            with_scratch(contract::SCRATCH, |scratch| {
+                // SAFETY: each point is one task's alone.
+                let sums = unsafe { parts.part(start..start + rows * pitch) };
+                Contraction { a, b, groups, rows, columns, pitch }.run(self.tiles.lanes, scratch, sums);
+            });
         });
-    });
-    let (v, g) = (&*v, &*g);
-    let m_plane = m.len() / POINTS;
-    let parts = Parts::new(m);
-    (0..POINTS * ins * outs).into_par_iter().for_each(|task| {
-        let (point, input, output) = (task / (ins * outs), task / outs % ins, task % outs);
-        let a = &g[point * g_plane + output * size..][..size];
-        let b = &v[point * v_plane + input * size..][..size];
-        let product =
-            Product { a, row: 1, column: BLOCK, block: BLOCK * BLOCK, b, rows: BLOCK, depth: count };
-        let start = point * m_plane + (input * outs + output) * BLOCK * BLOCK;
-        // SAFETY: each (point, input block, output block) is one task's alone.
-        product.run(keep, unsafe { parts.part(start..start + BLOCK * BLOCK) });
-    });
+    }
+
+    /// Inputs and gradients of the pieces to the Winograd domain.
+    fn transform(
+        &self,
+        registers: usize,
+        pieces: &[Piece],
+        together: bool,
+        planes: [usize; 2],
+        to: [&mut [f32]; 2],
+    ) {
+        let [v, g] = to.map(Parts::new);
+        let (ins, outs) = (self.x.channels(), self.dy.channels());
+        let floats = transform::scratch_floats(&self.tiles, registers);
+        each(together, ins + outs, |task| {
+            with_scratch(floats, |scratch| {
+                let (parts, plane, channels, channel) =
+                    if task < ins { (&v, planes[0], ins, task) } else { (&g, planes[1], outs, task - ins) };
+                let place = Place { plane, channels, channel };
+                for &piece in pieces {
+                    // SAFETY: each channel of each side is one task's alone.
+                    unsafe {
+                        if task < ins {
+                            let pixels = self.x.plane(piece.image, channel);
+                            transform::inputs(pixels, &self.tiles, piece, parts, place, scratch);
+                        } else {
+                            let pixels = self.dy.plane(piece.image, channel);
+                            transform::gradients(pixels, &self.tiles, piece, parts, place, scratch);
+                        }
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { zero_odd_register(registers, self.tiles.lanes, parts, place) };
+            });
+        });
+    }
 }

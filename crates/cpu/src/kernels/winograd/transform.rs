@@ -1,242 +1,230 @@
-//! Tiles of images to and from the Winograd domain, one channel per lane.
+//! Tiles of planes to the Winograd domain, one tile per lane.
+//!
+//! A transform of a square is one of its rows, then one of its columns. The first is done once for every image row, though tiles of
+//! inputs overlap: with `F` the number of tiles of a piece, results lie as `[row of the tile 0..4][point of the row 0..6][tile]`, and as
+//! rows 4 and 5 of a tile are rows 0 and 1 of the tile below it, they are read from the same place one row of tiles further on.
 
-use super::lines::{Gradient, Input, Line, Output, square};
-use super::{BLOCK, POINTS, Segment, TILES};
-use crate::kernels::correlate::{Epilogue, finish_row};
+use super::POINTS;
+use super::lines::{Gradient, Input, Line};
+use super::tiles::{Piece, REGISTERS, Run, Tiles};
 use crate::kernels::share::Parts;
 use crate::kernels::simd::{Simd, per_isa};
 
-/// Columns of a packed segment: four per tile and a halo of two.
-const COLUMNS: usize = 4 * TILES + 2;
 /// Most lanes of a register.
 const LANES: usize = 16;
-/// Floats of scratch memory that the functions of this file need: two times four rows of outputs, or six of inputs.
-pub(super) const SCRATCH: usize = 2 * 4 * 4 * TILES * LANES;
-const _: () = assert!(6 * COLUMNS * LANES <= SCRATCH);
 
-/// A batch of planes `(N, channels, H, W)`.
-#[derive(Clone, Copy)]
-pub(super) struct Planes<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) channels: usize,
-    pub(super) extent: [usize; 2],
-}
-
-/// Places in the Winograd domain: point `p` of the segment's tile `t` is at `p * plane + start + t * 64`, followed by the
-/// other channels of its block.
+/// Places in the Winograd domain: point `p` of register `r` of a chunk is `lanes` floats at
+/// `p * plane + (r / 2 * channels + channel) * 2 * lanes + r % 2 * lanes`.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) plane: usize,
-    pub(super) start: usize,
+    pub(super) channels: usize,
+    pub(super) channel: usize,
+}
+
+impl Place {
+    /// First float of a register at point 0.
+    pub(super) fn start(&self, register: usize, lanes: usize) -> usize {
+        let (group, half) = (register / REGISTERS, register % REGISTERS);
+        ((group * self.channels + self.channel) * REGISTERS + half) * lanes
+    }
+}
+
+/// Extents of the scratch memory of one piece.
+#[derive(Clone, Copy)]
+struct Halves {
+    /// Tiles in whole registers.
+    tiles: usize,
+    /// From a tile to the one below it.
+    below: usize,
+    /// Floats of each of the 24 lists of tiles.
+    list: usize,
+    /// Floats of one image row with its borders.
+    line: usize,
+}
+
+impl Halves {
+    fn new(tiles: &Tiles, count: usize) -> Self {
+        let padded = count.next_multiple_of(tiles.lanes);
+        let below = tiles.columns.min(padded);
+        let list = padded + below + 2 * tiles.lanes;
+        Halves { tiles: padded, below, list, line: 4 * (tiles.columns.min(count) + 2 * tiles.lanes) }
+    }
+}
+
+/// Floats of scratch memory for the pieces of a chunk of `registers`.
+pub(super) fn scratch_floats(tiles: &Tiles, registers: usize) -> usize {
+    let h = Halves::new(tiles, registers * tiles.lanes);
+    24 * h.list + h.line
 }
 
 per_isa! {
-    /// B^T d B of the inputs of a segment's tiles (6 x 6 pixels, one before and one behind the 4 x 4) for channels from `channel` on.
+    /// B^T d B of the inputs of a piece's tiles: 6 x 6 pixels, one before and one behind the 4 x 4.
     ///
     /// # Safety
-    /// No other task may use the segment's place in `to` meanwhile.
-    unsafe fn inputs(x: &Planes<'_>, s: Segment, channel: usize, to: &Parts<'_>, place: Place, scratch: &mut [f32])
-        = forward_inputs;
+    /// No other task may use the piece's place in `to` meanwhile.
+    unsafe fn inputs(
+        plane: &[f32], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+    ) = forward_inputs;
 }
 
 per_isa! {
-    /// G g G^T of the gradients of a segment's tiles (4 x 4 pixels) for the 64 channels from `channel` on.
+    /// G g G^T of the output gradients of a piece's tiles: 4 x 4 pixels.
     ///
     /// # Safety
-    /// No other task may use the segment's place in `to` meanwhile.
-    unsafe fn gradients(x: &Planes<'_>, s: Segment, channel: usize, to: &Parts<'_>, place: Place, scratch: &mut [f32])
-        = forward_gradients;
+    /// No other task may use the piece's place in `to` meanwhile.
+    unsafe fn gradients(
+        plane: &[f32], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+    ) = forward_gradients;
 }
 
 /// # Safety
 /// As for [`inputs`], and must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward_inputs<V: Simd>(
-    x: &Planes<'_>,
-    s: Segment,
-    channel: usize,
+    plane: &[f32],
+    tiles: &Tiles,
+    piece: Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
 ) {
     // SAFETY: as for this function.
-    unsafe { forward::<V, Input, 6>(x, s, channel, to, place, scratch) }
+    unsafe { forward::<V, Input, 6>(plane, tiles, piece, to, place, scratch) }
 }
 
 /// # Safety
 /// As for [`gradients`], and must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward_gradients<V: Simd>(
-    x: &Planes<'_>,
-    s: Segment,
-    channel: usize,
+    plane: &[f32],
+    tiles: &Tiles,
+    piece: Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
 ) {
     // SAFETY: as for this function.
-    unsafe { forward::<V, Gradient, 4>(x, s, channel, to, place, scratch) }
+    unsafe { forward::<V, Gradient, 4>(plane, tiles, piece, to, place, scratch) }
 }
 
-/// Packs and transforms squares of `I` pixels, each four pixels right of the one before.
+/// Squares of `I` pixels, each four pixels from the one before. Lanes beyond the piece's last tile become zeros for gradients, and
+/// some finite numbers for inputs, if those are finite.
 ///
 /// # Safety
-/// No other task may use the segment's place in `to` meanwhile; must be inlined into code compiled for `V`.
+/// No other task may use the piece's place in `to` meanwhile; must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
-    x: &Planes<'_>,
-    s: Segment,
-    channel: usize,
+    plane: &[f32],
+    tiles: &Tiles,
+    piece: Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
 ) {
-    let halo = (I - 4) / 2;
-    let columns = 4 * s.tiles + 2 * halo;
-    assert!(columns <= COLUMNS && V::LANES <= LANES && scratch.len() >= SCRATCH);
-    for group in (0..BLOCK).step_by(V::LANES) {
-        // SAFETY: compiled for `V`; packed pixels of the segment lie in the first `I * COLUMNS * V::LANES` floats of
-        // the scratch memory; results stay in the segment's place, whose bounds `part` checks.
+    let halves = Halves::new(tiles, piece.tiles);
+    assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * halves.list + halves.line);
+    let (lists, line) = scratch.split_at_mut(24 * halves.list);
+    for row in 0..4 {
+        let lists = &mut lists[row * 6 * halves.list..(row + 1) * 6 * halves.list];
+        let needs_below = row + 4 < I;
+        // Where the piece is longer than a row of tiles, its tiles and those below them are one range.
+        let joined = piece.tiles >= halves.below && halves.below == tiles.columns;
+        let first = piece.tiles + if needs_below && joined { halves.below } else { 0 };
+        // SAFETY: compiled for `V`; ranges with a register behind them fit in each list.
         unsafe {
-            for row in 0..I {
-                let to = &mut scratch[row * COLUMNS * V::LANES..][..columns * V::LANES];
-                pack::<V>(x, s, channel + group, [row, halo], to);
+            rows::<V, L, I>(plane, tiles, [piece.first, first], row, lists, [0, halves.list], line);
+            if needs_below && !joined {
+                let range = [piece.first + tiles.columns, piece.tiles];
+                rows::<V, L, I>(plane, tiles, range, row, lists, [halves.below, halves.list], line);
             }
-            let own =
-                |p: usize| p * place.plane + place.start..p * place.plane + place.start + s.tiles * BLOCK;
-            let planes: [*mut f32; POINTS] = std::array::from_fn(|p| to.part(own(p)).as_mut_ptr());
-            for t in 0..s.tiles {
-                let mut pixels = [[V::splat(0.0); I]; I];
-                for (r, pixels) in pixels.iter_mut().enumerate() {
-                    for (c, pixel) in pixels.iter_mut().enumerate() {
-                        *pixel = V::load(scratch.as_ptr().add((r * COLUMNS + 4 * t + c) * V::LANES));
-                    }
+        }
+    }
+    for r in 0..halves.tiles / V::LANES {
+        let start = place.start(piece.register + r, V::LANES);
+        // SAFETY: compiled for `V`; reads stay inside the lists, as `halves.tiles + halves.below <= halves.list`; the parts are this
+        // task's alone by the caller's promise.
+        unsafe {
+            // One check for all 36 points, whose places grow.
+            let last = (POINTS - 1) * place.plane + start;
+            to.part(last..last + V::LANES);
+            let out = to.part(start..start + V::LANES).as_mut_ptr();
+            for point in 0..6 {
+                let mut column = [V::splat(0.0); I];
+                for (i, pixel) in column.iter_mut().enumerate() {
+                    let at = ((i % 4) * 6 + point) * halves.list + r * V::LANES + i / 4 * halves.below;
+                    *pixel = V::load(lists.as_ptr().add(at));
                 }
-                let points = square::<L, V, I, 6>(&pixels);
-                for (p, plane) in planes.iter().enumerate() {
-                    points[p / 6][p % 6].store(plane.add(t * BLOCK + group));
+                let values = L::apply(column);
+                for (q, value) in values.iter().enumerate() {
+                    value.store(out.add((q * 6 + point) * place.plane));
                 }
             }
         }
     }
 }
 
-/// Packs one row of a segment, pixel by pixel with a register of channels each; zeros outside of the image and beyond the
-/// last channel.
+/// Transforms row `row` of tiles `first..first + count` along the row, to six lists from `offset` on; a register of zeros follows.
 ///
 /// # Safety
 /// Must be inlined into code compiled for `V`.
 #[inline(always)]
-unsafe fn pack<V: Simd>(x: &Planes<'_>, s: Segment, channel: usize, [row, halo]: [usize; 2], to: &mut [f32]) {
-    let [h, w] = x.extent;
-    let columns = to.len() / V::LANES;
-    // Both wrap below zero at the image's upper and left edge.
-    let (y, left) = ((4 * s.row + row).wrapping_sub(halo), (4 * s.column).wrapping_sub(halo));
-    let live = x.channels.saturating_sub(channel).min(V::LANES);
-    if y >= h || live == 0 {
-        return to.fill(0.0);
-    }
-    let before = if left > w { halo } else { 0 };
-    let first = left.wrapping_add(before);
-    let count = (w - first).min(columns - before);
-    to[..before * V::LANES].fill(0.0);
-    to[(before + count) * V::LANES..].fill(0.0);
-    let from = &x.data[((s.image * x.channels + channel) * h + y) * w + first..];
-    let to = &mut to[before * V::LANES..(before + count) * V::LANES];
-    if live < V::LANES || count < V::LANES {
-        for (c, to) in to.chunks_exact_mut(V::LANES).enumerate() {
-            for (lane, to) in to.iter_mut().enumerate() {
-                *to = if lane < live { from[lane * h * w + c] } else { 0.0 };
-            }
-        }
-        return;
-    }
-    assert!(from.len() >= (V::LANES - 1) * h * w + count);
-    let mut c = 0;
-    while c < count {
-        // The last square overlaps the one before it.
-        let at = c.min(count - V::LANES);
-        // SAFETY: V::LANES columns from `at <= count - V::LANES` on, of channels that exist: inside both slices.
-        unsafe { V::transpose(from.as_ptr().add(at), h * w, to.as_mut_ptr().add(at * V::LANES), V::LANES) };
-        c += V::LANES;
-    }
-}
-
-per_isa! {
-    /// A^T m A of a segment's tiles, through bias and activation into the rows of `y` for the 64 channels from `channel` on.
-    ///
-    /// # Safety
-    /// No other task may use the segment's pixels of these channels in `y` meanwhile.
-    unsafe fn outputs(
-        m: &[f32],
-        place: Place,
-        s: Segment,
-        channel: usize,
-        y: &Images<'_>,
-        scratch: &mut [f32],
-    ) = inverse;
-}
-
-/// Where outputs go: `(N, channels, H, W)`.
-pub(super) struct Images<'a> {
-    pub(super) data: Parts<'a>,
-    pub(super) channels: usize,
-    pub(super) extent: [usize; 2],
-    pub(super) epilogue: Epilogue<'a>,
-}
-
-/// # Safety
-/// As for [`outputs`], and must be inlined into code compiled for `V`.
-#[inline(always)]
-unsafe fn inverse<V: Simd>(
-    m: &[f32],
-    place: Place,
-    s: Segment,
-    channel: usize,
-    y: &Images<'_>,
-    scratch: &mut [f32],
+unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
+    plane: &[f32],
+    tiles: &Tiles,
+    [first, count]: [usize; 2],
+    row: usize,
+    lists: &mut [f32],
+    [offset, list]: [usize; 2],
+    line: &mut [f32],
 ) {
-    const WIDTH: usize = 4 * TILES;
-    assert!(V::LANES <= LANES && s.tiles <= TILES && scratch.len() >= SCRATCH);
-    assert!((POINTS - 1) * place.plane + place.start + s.tiles * BLOCK <= m.len());
-    let (pixels, rows) = scratch.split_at_mut(4 * WIDTH * LANES);
-    for group in (0..BLOCK.min(y.channels - channel)).step_by(V::LANES) {
-        // SAFETY: compiled for `V`; reads stay below the end of `m` asserted above, pixels and rows are 4 * WIDTH squares of lanes.
-        unsafe {
-            for t in 0..s.tiles {
-                let mut points = [[V::splat(0.0); 6]; 6];
-                for (p, point) in points.as_flattened_mut().iter_mut().enumerate() {
-                    *point = V::load(m.as_ptr().add(p * place.plane + place.start + t * BLOCK + group));
-                }
-                let sums = square::<Output, V, 6, 4>(&points);
-                for (p, sum) in sums.as_flattened().iter().enumerate() {
-                    sum.store(pixels.as_mut_ptr().add((p / 4 * WIDTH + 4 * t + p % 4) * V::LANES));
-                }
+    let [h, w] = tiles.extent;
+    let halo = (I - 4) / 2;
+    assert!(lists.len() >= 6 * list && offset + count + V::LANES <= list);
+    for run in tiles.runs(first, count) {
+        let at = offset + run.before;
+        // Wraps below zero at the image's upper edge.
+        let y = (4 * run.row + row).wrapping_sub(halo);
+        if y >= h {
+            for point in 0..6 {
+                lists[point * list + at..][..run.tiles].fill(0.0);
             }
-            for (r, c) in (0..4).flat_map(|r| (0..4 * s.tiles).step_by(V::LANES).map(move |c| (r, c))) {
-                let from = pixels.as_ptr().add((r * WIDTH + c) * V::LANES);
-                V::transpose(from, V::LANES, rows.as_mut_ptr().add(r * WIDTH + c), 4 * WIDTH);
-            }
-            store(rows, s, channel + group..y.channels.min(channel + group + V::LANES), y);
+            continue;
         }
+        let registers = run.tiles.div_ceil(V::LANES);
+        let used = border(&plane[y * w..(y + 1) * w], run, halo, line);
+        let needed = 4 * (registers + 1) * V::LANES;
+        line[used..needed].fill(0.0);
+        for r in 0..registers {
+            // SAFETY: compiled for `V`; both reads stay inside the `needed` floats of the line, and a register of results starts
+            // inside the range and so ends at most a register behind it.
+            unsafe {
+                let from = line.as_ptr().add(4 * r * V::LANES);
+                let own = V::load_phases(from);
+                let next = if I > 4 { V::load_phases(from.add(4)) } else { own };
+                let mut pixels = [own[0]; I];
+                for (i, pixel) in pixels.iter_mut().enumerate() {
+                    *pixel = if i < 4 { own[i] } else { next[i - 4] };
+                }
+                let values = L::apply(pixels);
+                for (point, value) in values.iter().enumerate() {
+                    value.store(lists.as_mut_ptr().add(point * list + at + r * V::LANES));
+                }
+            }
+        }
+    }
+    for point in 0..6 {
+        lists[point * list + offset + count..][..V::LANES].fill(0.0);
     }
 }
 
-/// Copies `[channel][4][4 TILES]` to the pixels that exist.
-///
-/// # Safety
-/// As for [`outputs`].
+/// Copies the pixels under a run of tiles with their halo, zeros where there are none; gives the number of floats.
 #[inline(always)]
-unsafe fn store(rows: &[f32], s: Segment, channels: std::ops::Range<usize>, y: &Images<'_>) {
-    let [h, w] = y.extent;
-    let width = (w - 4 * s.column).min(4 * s.tiles);
-    for (lane, channel) in channels.enumerate() {
-        let bias = y.epilogue.bias.map_or(0.0, |b| b[channel]);
-        for r in 0..4.min(h - 4 * s.row) {
-            let start = ((s.image * y.channels + channel) * h + 4 * s.row + r) * w + 4 * s.column;
-            // SAFETY: pixels of this segment, this task's alone by the caller's promise.
-            let to = unsafe { y.data.part(start..start + width) };
-            finish_row(&rows[(lane * 4 + r) * 4 * TILES..][..width], bias, y.epilogue.activation, to);
-        }
-    }
+fn border(pixels: &[f32], run: Run, halo: usize, line: &mut [f32]) -> usize {
+    let wanted = 4 * run.tiles + 2 * halo;
+    let (before, first) = if run.column == 0 { (halo, 0) } else { (0, 4 * run.column - halo) };
+    let count = (pixels.len() - first).min(wanted - before);
+    line[..before].fill(0.0);
+    line[before..before + count].copy_from_slice(&pixels[first..first + count]);
+    before + count
 }
