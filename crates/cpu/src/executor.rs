@@ -73,9 +73,7 @@ impl Executor for CpuExecutor {
     }
 
     fn run(&mut self, step: Step, nodes: Range<usize>) -> Result<(), ExecuteError> {
-        for index in nodes {
-            self.run_node(step, index);
-        }
+        on_the_pool(|| nodes.for_each(|index| self.run_node(step, index)));
         Ok(())
     }
 
@@ -84,17 +82,19 @@ impl Executor for CpuExecutor {
         step: Step,
         nodes: Range<usize>,
     ) -> Result<Option<NodeId>, ExecuteError> {
-        for index in nodes {
-            self.run_node(step, index);
-            if let Some(output) = self.graph.nodes()[index].output {
-                let place = self.place(output);
-                if self.arena.floats()[place].iter().any(|v| !v.is_finite()) {
-                    return Ok(Some(NodeId(index)));
-                }
-            }
-        }
-        Ok(None)
+        Ok(on_the_pool(|| {
+            nodes.into_iter().map(NodeId).find(|node| {
+                self.run_node(step, node.0);
+                let output = self.graph.nodes()[node.0].output;
+                output.is_some_and(|o| self.arena.floats()[self.place(o)].iter().any(|v| !v.is_finite()))
+            })
+        }))
     }
+}
+
+/// Runs `f` on a thread of the current pool: from outside, every kernel would be handed over and waited for by itself.
+fn on_the_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
 }
 
 /// One pure op: operands in the order of the op's docs.

@@ -26,6 +26,12 @@ impl<'a> Planes<'a> {
         self.counts[0] + self.counts[1]
     }
 
+    /// A plane and the one of the next channel, which for the last channel is empty.
+    pub(crate) fn plane_and_next(&self, image: usize, channel: usize) -> [&'a [f32]; 2] {
+        let next = if channel + 1 < self.channels() { self.plane(image, channel + 1) } else { &[] };
+        [self.plane(image, channel), next]
+    }
+
     /// One plane, `H W` floats.
     pub(crate) fn plane(&self, image: usize, channel: usize) -> &'a [f32] {
         let pixels = self.extent[0] * self.extent[1];

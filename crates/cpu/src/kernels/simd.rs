@@ -65,6 +65,15 @@ pub(crate) unsafe trait Simd: Copy {
     /// Reads four registers' worth of floats and gives every fourth float from the first, second, third and fourth on:
     /// lane `k` of result `j` is `from[4 k + j]`.
     unsafe fn load_phases(from: *const f32) -> [Self; 4];
+    /// The first `lanes` lanes, zeros in the others.
+    unsafe fn keep(self, lanes: usize) -> Self;
+    /// Asks for the cache line at an address, valid or not, without waiting for it.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    /// The lanes one place up, with the last lane of `before` in the first.
+    unsafe fn up(self, before: Self) -> Self;
+    /// The lanes one place down, with the first lane of `after` in the last.
+    unsafe fn down(self, after: Self) -> Self;
     /// The inverse of [`Simd::load_phases`]: `to[4 k + j]` is lane `k` of `phases[j]`.
     unsafe fn store_phases(phases: [Self; 4], to: *mut f32);
 }
@@ -118,6 +127,18 @@ unsafe impl Simd for Plain {
     unsafe fn load_phases(from: *const f32) -> [Self; 4] {
         // SAFETY: the caller gives a pointer to 32 floats.
         std::array::from_fn(|j| Plain(std::array::from_fn(|k| unsafe { *from.add(4 * k + j) })))
+    }
+    #[inline(always)]
+    unsafe fn keep(self, lanes: usize) -> Self {
+        Plain(std::array::from_fn(|k| if k < lanes { self.0[k] } else { 0.0 }))
+    }
+    #[inline(always)]
+    unsafe fn up(self, before: Self) -> Self {
+        Plain(std::array::from_fn(|k| if k == 0 { before.0[7] } else { self.0[k - 1] }))
+    }
+    #[inline(always)]
+    unsafe fn down(self, after: Self) -> Self {
+        Plain(std::array::from_fn(|k| if k == 7 { after.0[0] } else { self.0[k + 1] }))
     }
     #[inline(always)]
     unsafe fn store_phases(phases: [Self; 4], to: *mut f32) {
@@ -209,6 +230,32 @@ mod x86 {
                     *phase = _mm512_shuffle_f32x4::<0x44>(low, high);
                 }
                 phases
+            }
+        }
+        #[inline(always)]
+        unsafe fn keep(self, lanes: usize) -> Self {
+            // SAFETY: by the trait's contract the instruction set is present.
+            unsafe { _mm512_maskz_mov_ps(((1u32 << lanes.min(16)) - 1) as u16, self) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const f32) {
+            // SAFETY: by the trait's contract the instruction set is present; any address may be asked for.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn up(self, before: Self) -> Self {
+            // SAFETY: by the trait's contract the instruction set is present.
+            unsafe {
+                let (lanes, before) = (_mm512_castps_si512(self), _mm512_castps_si512(before));
+                _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(lanes, before))
+            }
+        }
+        #[inline(always)]
+        unsafe fn down(self, after: Self) -> Self {
+            // SAFETY: by the trait's contract the instruction set is present.
+            unsafe {
+                let (lanes, after) = (_mm512_castps_si512(self), _mm512_castps_si512(after));
+                _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(after, lanes))
             }
         }
         #[inline(always)]
@@ -318,6 +365,33 @@ mod x86 {
                     *r = _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add(4 * i + 16)));
                 }
                 fours(r)
+            }
+        }
+        #[inline(always)]
+        unsafe fn keep(self, lanes: usize) -> Self {
+            static MASKS: [u32; 16] = [!0, !0, !0, !0, !0, !0, !0, !0, 0, 0, 0, 0, 0, 0, 0, 0];
+            // SAFETY: by the trait's contract the instruction set is present; eight masks from at most the ninth on.
+            unsafe { _mm256_and_ps(self, _mm256_loadu_ps(MASKS.as_ptr().add(8 - lanes.min(8)).cast())) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const f32) {
+            // SAFETY: by the trait's contract the instruction set is present; any address may be asked for.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn up(self, before: Self) -> Self {
+            // SAFETY: by the trait's contract the instruction set is present.
+            unsafe {
+                let halves = _mm256_castps_si256(_mm256_permute2f128_ps::<0x21>(before, self));
+                _mm256_castsi256_ps(_mm256_alignr_epi8::<12>(_mm256_castps_si256(self), halves))
+            }
+        }
+        #[inline(always)]
+        unsafe fn down(self, after: Self) -> Self {
+            // SAFETY: by the trait's contract the instruction set is present.
+            unsafe {
+                let halves = _mm256_castps_si256(_mm256_permute2f128_ps::<0x21>(self, after));
+                _mm256_castsi256_ps(_mm256_alignr_epi8::<4>(halves, _mm256_castps_si256(self)))
             }
         }
         #[inline(always)]

@@ -124,7 +124,7 @@ impl Forward<'_> {
             let place = Place { plane: v_plane, channels: c.inputs, channel };
             with_scratch(floats, |scratch| {
                 for &piece in &pieces {
-                    let pixels = self.x.plane(piece.image, channel);
+                    let pixels = self.x.plane_and_next(piece.image, channel);
                     // SAFETY: each channel is one task's alone.
                     unsafe { transform::inputs(pixels, tiles, piece, &parts, place, scratch) };
                 }

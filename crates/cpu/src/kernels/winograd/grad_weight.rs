@@ -153,10 +153,10 @@ impl<'a> Work<'a> {
                     // SAFETY: each channel of each side is one task's alone.
                     unsafe {
                         if task < ins {
-                            let pixels = self.x.plane(piece.image, channel);
+                            let pixels = self.x.plane_and_next(piece.image, channel);
                             transform::inputs(pixels, &self.tiles, piece, parts, place, scratch);
                         } else {
-                            let pixels = self.dy.plane(piece.image, channel);
+                            let pixels = self.dy.plane_and_next(piece.image, channel);
                             transform::gradients(pixels, &self.tiles, piece, parts, place, scratch);
                         }
                     }

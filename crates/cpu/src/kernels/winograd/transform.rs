@@ -6,7 +6,7 @@
 
 use super::POINTS;
 use super::lines::{Gradient, Input, Line};
-use super::tiles::{Piece, REGISTERS, Run, Tiles};
+use super::tiles::{Piece, REGISTERS, Tiles};
 use crate::kernels::share::Parts;
 use crate::kernels::simd::{Simd, per_isa};
 
@@ -39,42 +39,40 @@ struct Halves {
     below: usize,
     /// Floats of each of the 24 lists of tiles.
     list: usize,
-    /// Floats of one image row with its borders.
-    line: usize,
 }
 
 impl Halves {
     fn new(tiles: &Tiles, count: usize) -> Self {
         let padded = count.next_multiple_of(tiles.lanes);
         let below = tiles.columns.min(padded);
-        let list = padded + below + 2 * tiles.lanes;
-        Halves { tiles: padded, below, list, line: 4 * (tiles.columns.min(count) + 2 * tiles.lanes) }
+        Halves { tiles: padded, below, list: padded + below + 2 * tiles.lanes }
     }
 }
 
 /// Floats of scratch memory for the pieces of a chunk of `registers`.
 pub(super) fn scratch_floats(tiles: &Tiles, registers: usize) -> usize {
     let h = Halves::new(tiles, registers * tiles.lanes);
-    24 * h.list + h.line
+    24 * h.list
 }
 
 per_isa! {
     /// B^T d B of the inputs of a piece's tiles: 6 x 6 pixels, one before and one behind the 4 x 4.
+    /// Of the two planes the second is the one that this thread transforms next.
     ///
     /// # Safety
     /// No other task may use the piece's place in `to` meanwhile.
     unsafe fn inputs(
-        plane: &[f32], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+        planes: [&[f32]; 2], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
     ) = forward_inputs;
 }
 
 per_isa! {
-    /// G g G^T of the output gradients of a piece's tiles: 4 x 4 pixels.
+    /// G g G^T of the output gradients of a piece's tiles: 4 x 4 pixels, planes as for [`inputs`].
     ///
     /// # Safety
     /// No other task may use the piece's place in `to` meanwhile.
     unsafe fn gradients(
-        plane: &[f32], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+        planes: [&[f32]; 2], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
     ) = forward_gradients;
 }
 
@@ -82,7 +80,7 @@ per_isa! {
 /// As for [`inputs`], and must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward_inputs<V: Simd>(
-    plane: &[f32],
+    planes: [&[f32]; 2],
     tiles: &Tiles,
     piece: Piece,
     to: &Parts<'_>,
@@ -90,14 +88,14 @@ unsafe fn forward_inputs<V: Simd>(
     scratch: &mut [f32],
 ) {
     // SAFETY: as for this function.
-    unsafe { forward::<V, Input, 6>(plane, tiles, piece, to, place, scratch) }
+    unsafe { forward::<V, Input, 6>(planes, tiles, piece, to, place, scratch) }
 }
 
 /// # Safety
 /// As for [`gradients`], and must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward_gradients<V: Simd>(
-    plane: &[f32],
+    planes: [&[f32]; 2],
     tiles: &Tiles,
     piece: Piece,
     to: &Parts<'_>,
@@ -105,7 +103,7 @@ unsafe fn forward_gradients<V: Simd>(
     scratch: &mut [f32],
 ) {
     // SAFETY: as for this function.
-    unsafe { forward::<V, Gradient, 4>(plane, tiles, piece, to, place, scratch) }
+    unsafe { forward::<V, Gradient, 4>(planes, tiles, piece, to, place, scratch) }
 }
 
 /// Squares of `I` pixels, each four pixels from the one before. Lanes beyond the piece's last tile become zeros for gradients, and
@@ -115,16 +113,19 @@ unsafe fn forward_gradients<V: Simd>(
 /// No other task may use the piece's place in `to` meanwhile; must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
-    plane: &[f32],
+    planes: [&[f32]; 2],
     tiles: &Tiles,
     piece: Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
 ) {
+    let [plane, next] = planes;
     let halves = Halves::new(tiles, piece.tiles);
-    assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * halves.list + halves.line);
-    let (lists, line) = scratch.split_at_mut(24 * halves.list);
+    // SAFETY: compiled for `V`.
+    unsafe { prefetch::<V>(next, tiles, piece) };
+    assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * halves.list);
+    let lists = &mut scratch[..24 * halves.list];
     for row in 0..4 {
         let lists = &mut lists[row * 6 * halves.list..(row + 1) * 6 * halves.list];
         let needs_below = row + 4 < I;
@@ -133,10 +134,10 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
         let first = piece.tiles + if needs_below && joined { halves.below } else { 0 };
         // SAFETY: compiled for `V`; ranges with a register behind them fit in each list.
         unsafe {
-            rows::<V, L, I>(plane, tiles, [piece.first, first], row, lists, [0, halves.list], line);
+            rows::<V, L, I>(plane, tiles, [piece.first, first], row, lists, [0, halves.list]);
             if needs_below && !joined {
                 let range = [piece.first + tiles.columns, piece.tiles];
-                rows::<V, L, I>(plane, tiles, range, row, lists, [halves.below, halves.list], line);
+                rows::<V, L, I>(plane, tiles, range, row, lists, [halves.below, halves.list]);
             }
         }
     }
@@ -164,6 +165,21 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
     }
 }
 
+/// Asks for the pixels of a piece in the plane that comes next: a plane's part is too short for the processor to see the stream.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn prefetch<V: Simd>(plane: &[f32], tiles: &Tiles, piece: Piece) {
+    let row = 4 * tiles.extent[1];
+    let (first, last) = (piece.first / tiles.columns, (piece.first + piece.tiles).div_ceil(tiles.columns));
+    let end = plane.len().min(last * row + row / 4);
+    for at in ((first * row).saturating_sub(row / 4)..end).step_by(16) {
+        // SAFETY: compiled for `V`.
+        unsafe { V::prefetch(plane.as_ptr().wrapping_add(at)) };
+    }
+}
+
 /// Transforms row `row` of tiles `first..first + count` along the row, to six lists from `offset` on; a register of zeros follows.
 ///
 /// # Safety
@@ -176,7 +192,6 @@ unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
     row: usize,
     lists: &mut [f32],
     [offset, list]: [usize; 2],
-    line: &mut [f32],
 ) {
     let [h, w] = tiles.extent;
     let halo = (I - 4) / 2;
@@ -191,25 +206,29 @@ unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
             }
             continue;
         }
-        let registers = run.tiles.div_ceil(V::LANES);
-        let used = border(&plane[y * w..(y + 1) * w], run, halo, line);
-        let needed = 4 * (registers + 1) * V::LANES;
-        line[used..needed].fill(0.0);
-        for r in 0..registers {
-            // SAFETY: compiled for `V`; both reads stay inside the `needed` floats of the line, and a register of results starts
-            // inside the range and so ends at most a register behind it.
-            unsafe {
-                let from = line.as_ptr().add(4 * r * V::LANES);
-                let own = V::load_phases(from);
-                let next = if I > 4 { V::load_phases(from.add(4)) } else { own };
-                let mut pixels = [own[0]; I];
-                for (i, pixel) in pixels.iter_mut().enumerate() {
-                    *pixel = if i < 4 { own[i] } else { next[i - 4] };
+        let (left, end) = (y * w, (y + 1) * w);
+        let (start, registers) = (left + 4 * run.column, run.tiles.div_ceil(V::LANES));
+        // SAFETY: compiled for `V`; a register of results starts inside the range and so ends at most a register behind it.
+        unsafe {
+            let zero = V::splat(0.0);
+            let mut before = if start > left { V::splat(plane[start - 1]) } else { zero };
+            let mut own = phases::<V>(plane, start, end);
+            for r in 0..registers {
+                // A run that ends within a row needs the pixel behind it, in the lane behind its last tile.
+                let next = phases::<V>(plane, start + 4 * (r + 1) * V::LANES, end);
+                let mut values = [zero; I];
+                if I > 4 {
+                    values[0] = own[3].up(before);
+                    values[5 % I] = own[0].down(next[0]);
                 }
-                let values = L::apply(pixels);
-                for (point, value) in values.iter().enumerate() {
+                for (i, own) in own.iter().enumerate() {
+                    values[i + halo] = *own;
+                }
+                let points = L::apply(values);
+                for (point, value) in points.iter().enumerate() {
                     value.store(lists.as_mut_ptr().add(point * list + at + r * V::LANES));
                 }
+                (before, own) = (own[3], next);
             }
         }
     }
@@ -218,13 +237,30 @@ unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
     }
 }
 
-/// Copies the pixels under a run of tiles with their halo, zeros where there are none; gives the number of floats.
+/// Phases of the pixels `start..end` of a plane, zeros behind them.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
 #[inline(always)]
-fn border(pixels: &[f32], run: Run, halo: usize, line: &mut [f32]) -> usize {
-    let wanted = 4 * run.tiles + 2 * halo;
-    let (before, first) = if run.column == 0 { (halo, 0) } else { (0, 4 * run.column - halo) };
-    let count = (pixels.len() - first).min(wanted - before);
-    line[..before].fill(0.0);
-    line[before..before + count].copy_from_slice(&pixels[first..first + count]);
-    before + count
+unsafe fn phases<V: Simd>(plane: &[f32], start: usize, end: usize) -> [V; 4] {
+    let wanted = 4 * V::LANES;
+    // SAFETY: compiled for `V`; `wanted` floats lie in the plane, or in the array.
+    unsafe {
+        if start + wanted <= end {
+            return V::load_phases(plane.as_ptr().add(start));
+        }
+        if start >= end {
+            return [V::splat(0.0); 4];
+        }
+        if start + wanted <= plane.len() {
+            let mut phases = V::load_phases(plane.as_ptr().add(start));
+            for (i, phase) in phases.iter_mut().enumerate() {
+                *phase = phase.keep((end - start + 3 - i) / 4);
+            }
+            return phases;
+        }
+        let mut line = [0f32; 4 * LANES];
+        line[..end - start].copy_from_slice(&plane[start..end]);
+        V::load_phases(line.as_ptr())
+    }
 }
