@@ -26,10 +26,10 @@ impl<'a> Planes<'a> {
         self.counts[0] + self.counts[1]
     }
 
-    /// A plane and the one of the next channel, which for the last channel is empty.
+    /// A plane and the one of the next channel; the last channel's next is itself.
     pub(crate) fn plane_and_next(&self, image: usize, channel: usize) -> [&'a [f32]; 2] {
-        let next = if channel + 1 < self.channels() { self.plane(image, channel + 1) } else { &[] };
-        [self.plane(image, channel), next]
+        let next = (channel + 1).min(self.channels() - 1);
+        [self.plane(image, channel), self.plane(image, next)]
     }
 
     /// One plane, `H W` floats.

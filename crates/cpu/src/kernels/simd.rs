@@ -350,7 +350,10 @@ mod x86 {
                 let high = fours([r[4], r[5], r[6], r[7]]);
                 for j in 0..4 {
                     _mm256_storeu_ps(to.add(j * to_row), _mm256_permute2f128_ps::<0x20>(low[j], high[j]));
-                    _mm256_storeu_ps(to.add((4 + j) * to_row), _mm256_permute2f128_ps::<0x31>(low[j], high[j]));
+                    _mm256_storeu_ps(
+                        to.add((4 + j) * to_row),
+                        _mm256_permute2f128_ps::<0x31>(low[j], high[j]),
+                    );
                 }
             }
         }

@@ -36,14 +36,16 @@ const POINTS: usize = 36;
 /// Floats in the Winograd domain of a chunk that one thread works on alone: they stay in its second-level cache.
 const OWN_FLOATS: usize = 128 * 1024;
 /// Floats of a chunk that all threads share.
-const SHARED_FLOATS: usize = 4 << 20;
+const SHARED_FLOATS: usize = 1 << 20;
 /// Transformed weights of at most this many floats are read again for every small chunk.
-const OWN_WEIGHTS: usize = 256 * 1024;
+const OWN_WEIGHTS: usize = 1 << 20;
 
 /// Whether a 3x3 convolution of stride 1 and padding 1 and its input gradient go through the Winograd domain.
 pub(crate) fn suits(inputs: usize, outputs: usize, [h, w]: [usize; 2]) -> bool {
     // Tiles filled up with zeros leave at most half of the products of the direct sum.
-    inputs >= CHANNELS_LEAST && outputs >= CHANNELS_LEAST && 2 * POINTS * h.div_ceil(4) * w.div_ceil(4) <= 9 * h * w
+    inputs >= CHANNELS_LEAST
+        && outputs >= CHANNELS_LEAST
+        && 2 * POINTS * h.div_ceil(4) * w.div_ceil(4) <= 9 * h * w
 }
 
 /// Fewer channels than these are dominated by the transforms.
@@ -81,9 +83,7 @@ pub(crate) fn correlate(
         if together {
             with_scratch(floats, |scratch| (0..chunks).for_each(|index| run(index, scratch)));
         } else {
-            (0..chunks)
-                .into_par_iter()
-                .for_each(|index| with_scratch(floats, |scratch| run(index, scratch)));
+            (0..chunks).into_par_iter().for_each(|index| with_scratch(floats, |scratch| run(index, scratch)));
         }
     });
 }

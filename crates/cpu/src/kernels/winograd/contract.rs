@@ -11,7 +11,7 @@ const COLUMNS: usize = 64;
 /// Floats of scratch memory.
 pub(super) const SCRATCH: usize = TILES * COLUMNS;
 
-/// `sums[row][column] += sum over tiles of a[row][tile] b[column][tile]`.
+/// `sums[row][column] = sum over tiles of a[row][tile] b[column][tile]`.
 #[derive(Clone, Copy)]
 pub(super) struct Contraction<'a> {
     /// `[group][row][tile]`.
@@ -23,10 +23,12 @@ pub(super) struct Contraction<'a> {
     pub(super) columns: usize,
     /// Columns in whole registers: floats from row to row of the sums.
     pub(super) pitch: usize,
+    /// Whether to add to the sums, or to overwrite them.
+    pub(super) keep: bool,
 }
 
 impl Contraction<'_> {
-    /// Adds to the sums; those between `columns` and `pitch` become anything.
+    /// Makes the sums; those between `columns` and `pitch` become anything.
     pub(super) fn run(&self, lanes: usize, scratch: &mut [f32], sums: &mut [f32]) {
         let width = REGISTERS * lanes;
         assert!(TILES.is_multiple_of(width) && COLUMNS.is_multiple_of(width) && scratch.len() >= SCRATCH);
@@ -56,6 +58,7 @@ unsafe fn all<V: Simd>(c: Contraction<'_>, scratch: &mut [f32], sums: &mut [f32]
         let groups = step.min(c.groups - group);
         for column in (0..c.pitch).step_by(COLUMNS) {
             let columns = COLUMNS.min(c.pitch - column);
+            let c = Contraction { keep: c.keep || group > 0, ..c };
             // SAFETY: groups, rows and columns that exist or lie in the square behind; the scratch memory holds
             // `groups * width <= TILES` rows of `COLUMNS`.
             unsafe {
@@ -99,7 +102,12 @@ unsafe fn transpose<V: Simd>(
                 // SAFETY: V::LANES columns that exist or lie in the square behind the last, to their place among the tiles.
                 unsafe {
                     let from = c.b.as_ptr().add(((group + g) * c.columns + column + at) * width + half);
-                    V::transpose(from, width, to.as_mut_ptr().add((g * width + half) * COLUMNS + at), COLUMNS);
+                    V::transpose(
+                        from,
+                        width,
+                        to.as_mut_ptr().add((g * width + half) * COLUMNS + at),
+                        COLUMNS,
+                    );
                 }
             }
         }
@@ -149,9 +157,11 @@ unsafe fn tile<V: Simd, const R: usize, const NV: usize>(c: Contraction<'_>, gro
     // SAFETY: inside the operands by the caller's promise.
     unsafe {
         let mut sums = [[V::splat(0.0); NV]; R];
-        for (r, sums) in sums.iter_mut().enumerate() {
-            for (k, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load(p.sums.add(r * c.pitch + k * V::LANES));
+        if c.keep {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(p.sums.add(r * c.pitch + k * V::LANES));
+                }
             }
         }
         for group in 0..groups {

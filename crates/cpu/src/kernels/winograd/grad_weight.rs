@@ -23,7 +23,7 @@ const OWN_FLOATS: usize = 160 * 1024;
 /// The same for a chunk that all threads share.
 const SHARED_FLOATS: usize = 1 << 20;
 /// All sums of the shares together take at most so many floats.
-const SUMS_FLOATS: usize = 1 << 20;
+const SUMS_FLOATS: usize = 1 << 19;
 /// Most shares.
 const SHARES: usize = 16;
 
@@ -37,9 +37,8 @@ pub(crate) fn grad_weight(o: &Correlation, x: Planes<'_>, dy: &[f32], dw: &mut [
         let chunk = work.chunk(SHARED_FLOATS);
         with_scratch(size + work.floats(chunk), |scratch| {
             let (m, scratch) = scratch.split_at_mut(size);
-            m.fill(0.0);
             for index in 0..work.tiles.registers().div_ceil(chunk) {
-                work.add(work.tiles.chunk_at(index, chunk), true, scratch, m);
+                work.add(work.tiles.chunk_at(index, chunk), true, index > 0, scratch, m);
             }
             weights::inverse(sums, m, dw);
         });
@@ -50,10 +49,10 @@ pub(crate) fn grad_weight(o: &Correlation, x: Planes<'_>, dy: &[f32], dw: &mut [
     let shares = shares.min(chunks);
     with_scratch(shares * size, |all| {
         all.par_chunks_mut(size).enumerate().for_each(|(share, m)| {
-            m.fill(0.0);
             with_scratch(work.floats(chunk), |scratch| {
-                for index in chunks * share / shares..chunks * (share + 1) / shares {
-                    work.add(work.tiles.chunk_at(index, chunk), false, scratch, m);
+                let first = chunks * share / shares;
+                for index in first..chunks * (share + 1) / shares {
+                    work.add(work.tiles.chunk_at(index, chunk), false, index > first, scratch, m);
                 }
             });
         });
@@ -79,7 +78,8 @@ impl<'a> Work<'a> {
         let tiles = Tiles::new(o.images, o.output, lanes());
         // Columns are transposed and fill whole registers; cycles per register of tiles, from a transposition of 16 cycles and two
         // multiply-adds per cycle.
-        let cost = |rows: usize, columns: usize| columns.div_ceil(tiles.lanes) * (16 + rows * tiles.lanes / 2);
+        let cost =
+            |rows: usize, columns: usize| columns.div_ceil(tiles.lanes) * (16 + rows * tiles.lanes / 2);
         let rows_are_outputs = cost(o.outputs, o.inputs) <= cost(o.inputs, o.outputs);
         Work { tiles, x, dy: Planes::new(dy, o.outputs, o.output), rows_are_outputs }
     }
@@ -107,8 +107,8 @@ impl<'a> Work<'a> {
         POINTS * (self.plane(registers, self.x.channels()) + self.plane(registers, self.dy.channels()))
     }
 
-    /// Adds the products of a chunk to `m`.
-    fn add(&self, registers: Range<usize>, together: bool, scratch: &mut [f32], m: &mut [f32]) {
+    /// Adds the products of a chunk to `m`, or starts it with `keep` false.
+    fn add(&self, registers: Range<usize>, together: bool, keep: bool, scratch: &mut [f32], m: &mut [f32]) {
         let count = registers.len();
         let pieces = self.tiles.pieces(registers);
         let planes = [self.plane(count, self.x.channels()), self.plane(count, self.dy.channels())];
@@ -127,7 +127,7 @@ impl<'a> Work<'a> {
             with_scratch(contract::SCRATCH, |scratch| {
                 // SAFETY: each point is one task's alone.
                 let sums = unsafe { parts.part(start..start + rows * pitch) };
-                Contraction { a, b, groups, rows, columns, pitch }.run(self.tiles.lanes, scratch, sums);
+                Contraction { a, b, groups, rows, columns, pitch, keep }.run(self.tiles.lanes, scratch, sums);
             });
         });
     }

@@ -84,14 +84,7 @@ unsafe fn all<V: Simd>(p: Product<'_>, groups: usize, m: &mut [f32]) {
 /// # Safety
 /// As for [`tile`] with `count` rows.
 #[inline(always)]
-unsafe fn block<V: Simd>(
-    count: usize,
-    u: *const f32,
-    v: *const f32,
-    depth: usize,
-    keep: bool,
-    m: *mut f32,
-) {
+unsafe fn block<V: Simd>(count: usize, u: *const f32, v: *const f32, depth: usize, keep: bool, m: *mut f32) {
     // SAFETY: as for this function.
     unsafe {
         match count {

@@ -91,7 +91,12 @@ fn weight_gradient() {
 
 #[test]
 fn thin_and_small_layers_stay_direct() {
-    assert!(suits(64, 64, [224, 224]) && suits(12, 8, [96, 96]) && !suits(3, 64, [96, 96]) && !suits(64, 1, [96, 96]));
+    assert!(
+        suits(64, 64, [224, 224])
+            && suits(12, 8, [96, 96])
+            && !suits(3, 64, [96, 96])
+            && !suits(64, 1, [96, 96])
+    );
     assert!(suits_grad_weight(2, 64, 64, [16, 16]) && !suits_grad_weight(1, 64, 64, [4, 4]));
     assert!(!suits(64, 64, [1, 1]) && !suits(64, 64, [1, 64]));
 }

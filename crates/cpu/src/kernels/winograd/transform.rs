@@ -120,10 +120,7 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
     place: Place,
     scratch: &mut [f32],
 ) {
-    let [plane, next] = planes;
     let halves = Halves::new(tiles, piece.tiles);
-    // SAFETY: compiled for `V`.
-    unsafe { prefetch::<V>(next, tiles, piece) };
     assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * halves.list);
     let lists = &mut scratch[..24 * halves.list];
     for row in 0..4 {
@@ -134,10 +131,10 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
         let first = piece.tiles + if needs_below && joined { halves.below } else { 0 };
         // SAFETY: compiled for `V`; ranges with a register behind them fit in each list.
         unsafe {
-            rows::<V, L, I>(plane, tiles, [piece.first, first], row, lists, [0, halves.list]);
+            rows::<V, L, I>(planes, tiles, [piece.first, first], row, lists, [0, halves.list]);
             if needs_below && !joined {
                 let range = [piece.first + tiles.columns, piece.tiles];
-                rows::<V, L, I>(plane, tiles, range, row, lists, [halves.below, halves.list]);
+                rows::<V, L, I>(planes, tiles, range, row, lists, [halves.below, halves.list]);
             }
         }
     }
@@ -165,28 +162,13 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
     }
 }
 
-/// Asks for the pixels of a piece in the plane that comes next: a plane's part is too short for the processor to see the stream.
-///
-/// # Safety
-/// Must be inlined into code compiled for `V`.
-#[inline(always)]
-unsafe fn prefetch<V: Simd>(plane: &[f32], tiles: &Tiles, piece: Piece) {
-    let row = 4 * tiles.extent[1];
-    let (first, last) = (piece.first / tiles.columns, (piece.first + piece.tiles).div_ceil(tiles.columns));
-    let end = plane.len().min(last * row + row / 4);
-    for at in ((first * row).saturating_sub(row / 4)..end).step_by(16) {
-        // SAFETY: compiled for `V`.
-        unsafe { V::prefetch(plane.as_ptr().wrapping_add(at)) };
-    }
-}
-
 /// Transforms row `row` of tiles `first..first + count` along the row, to six lists from `offset` on; a register of zeros follows.
 ///
 /// # Safety
 /// Must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
-    plane: &[f32],
+    [plane, ahead]: [&[f32]; 2],
     tiles: &Tiles,
     [first, count]: [usize; 2],
     row: usize,
@@ -214,6 +196,11 @@ unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
             let mut before = if start > left { V::splat(plane[start - 1]) } else { zero };
             let mut own = phases::<V>(plane, start, end);
             for r in 0..registers {
+                // A plane's part is too short for the processor to see the stream, so it is asked for one plane ahead.
+                let same = ahead.as_ptr().wrapping_add(start + 4 * r * V::LANES);
+                for line in (0..4 * V::LANES).step_by(16) {
+                    V::prefetch(same.wrapping_add(line));
+                }
                 // A run that ends within a row needs the pixel behind it, in the lane behind its last tile.
                 let next = phases::<V>(plane, start + 4 * (r + 1) * V::LANES, end);
                 let mut values = [zero; I];
