@@ -1,7 +1,7 @@
 //! The reverse sweep: visits nodes from the loss back and gathers what their rules contribute.
 
 use crate::{AutodiffError, rules};
-use fovea_graph::{Graph, Node, Op, ValueId};
+use fovea_graph::{Channels, Graph, Node, Op, ValueId};
 
 /// The graph under construction and the gradient gathered so far for each forward value.
 pub(crate) struct Reverse {
@@ -99,6 +99,12 @@ impl Reverse {
     /// Number of channels of an image batch.
     pub(crate) fn channels(&self, value: ValueId) -> usize {
         self.nchw(value)[1]
+    }
+
+    /// The channels that two image batches have in their concatenation.
+    pub(crate) fn halves(&self, a: ValueId, b: ValueId) -> [Channels; 2] {
+        let count = self.channels(a);
+        [Channels::first(count), Channels { start: count, count: self.channels(b) }]
     }
 
     /// A value's name, for messages.

@@ -13,6 +13,7 @@ use fovea_graph::{Node, Op, ValueId};
 pub(crate) fn apply(r: &mut Reverse, node: &Node, y: ValueId, dy: ValueId) -> Result<(), AutodiffError> {
     match node.op {
         Op::Conv2d { window, activation } => conv::conv2d(r, node, window, activation, y, dy),
+        Op::Conv2dPair { window, activation } => conv::pair(r, node, window, activation, y, dy),
         Op::ConvTranspose2x2 => conv::transpose(r, node, dy),
         Op::MaxPool2d { window } => spatial::max_pool(r, node, window, dy),
         Op::Upsample { mode, factor } => spatial::upsample(r, node, mode, factor, dy),
@@ -30,11 +31,12 @@ pub(crate) fn apply(r: &mut Reverse, node: &Node, y: ValueId, dy: ValueId) -> Re
         // Statistics get their gradient inside NormaliseGradInput; any other reader of them has no adjoint.
         Op::NormStats { .. }
         // The adjoint would need a scatter into zeros, and no network slices in its forward pass.
-        | Op::SliceChannels { .. }
+        | Op::SliceChannels(_)
         // Parts of a backward pass: second derivatives are out of scope.
         | Op::AddProximal { .. }
         | Op::Conv2dGradInput { .. }
         | Op::Conv2dGradWeight { .. }
+        | Op::Conv2dPairGradWeight { .. }
         | Op::SumChannels
         | Op::ConvTranspose2x2GradInput
         | Op::ConvTranspose2x2GradWeight

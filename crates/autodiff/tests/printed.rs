@@ -34,7 +34,8 @@ fn the_backward_pass_of_two_layers() {
         "%12 = BceLossGrad [%9, %1, %2, %11] -> (2, 1, 4, 4)  # loss adjoint".to_owned(),
         "%13 = ActivateGrad { function: Relu } [%9, %12] -> (2, 1, 4, 4)  # conv adjoint".to_owned(),
         format!(
-            "%14 = Conv2dGradInput {{ {window}, input: [4, 4] }} [%5, %13] -> (2, 3, 4, 4)  # conv adjoint"
+            "%14 = Conv2dGradInput {{ {window}, input: [4, 4], channels: Channels {{ start: 0, count: 3 }} }} \
+             [%5, %13] -> (2, 3, 4, 4)  # conv adjoint"
         ),
         format!("%15 = Conv2dGradWeight {{ {window} }} [%8, %13] -> (1, 3, 3, 3)  # conv adjoint"),
         "%16 = SumChannels [%13] -> (1)  # conv adjoint".to_owned(),

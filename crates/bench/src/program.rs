@@ -105,7 +105,7 @@ pub fn forward_gflop(executor: &dyn Executor, images: usize) -> f64 {
     let flops: f64 = graph
         .nodes()
         .iter()
-        .map(|n| if matches!(n.op, Op::Conv2d { .. }) { flop(graph, n) } else { 0.0 })
+        .map(|n| if matches!(n.op, Op::Conv2d { .. } | Op::Conv2dPair { .. }) { flop(graph, n) } else { 0.0 })
         .sum();
     flops / images as f64 / 1e9
 }
@@ -115,17 +115,18 @@ pub fn flop(graph: &Graph, node: &fovea_graph::Node) -> f64 {
     let dims = |v| graph.shape(v).nchw().map(|d| d.map(|e| e as f64)).unwrap_or_default();
     let Some(out) = node.output.map(dims) else { return 0.0 };
     match node.op {
-        Op::Conv2d { .. } => {
-            let [_, i, k, _] = dims(node.inputs[1]);
+        Op::Conv2d { .. } | Op::Conv2dPair { .. } => {
+            let weights = if matches!(node.op, Op::Conv2d { .. }) { 1 } else { 2 };
+            let [_, i, k, _] = dims(node.inputs[weights]);
             2.0 * out.iter().product::<f64>() * i * k * k
         }
         Op::Conv2dGradInput { .. } => {
-            let [_, i, k, _] = dims(node.inputs[0]);
-            2.0 * dims(node.inputs[1]).iter().product::<f64>() * i * k * k
+            let [_, _, k, _] = dims(node.inputs[0]);
+            2.0 * dims(node.inputs[1]).iter().product::<f64>() * out[1] * k * k
         }
-        Op::Conv2dGradWeight { window } => {
-            let k = window.kernel as f64;
-            2.0 * dims(node.inputs[1]).iter().product::<f64>() * dims(node.inputs[0])[1] * k * k
+        Op::Conv2dGradWeight { .. } | Op::Conv2dPairGradWeight { .. } => {
+            let [n, _, h, w] = node.inputs.last().map_or([0.0; 4], |&dy| dims(dy));
+            2.0 * out.iter().product::<f64>() * n * h * w
         }
         _ => 0.0,
     }

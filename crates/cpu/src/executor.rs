@@ -1,10 +1,10 @@
 //! Interprets a graph over one planned arena.
 
 use crate::kernels::{
-    activate, arena::Arena, bce, channels, conv2d, dice, dropout, normalise, optimise, pool, transpose,
-    upsample,
+    activate, arena::Arena, bce, channels, conv2d, correlate::Epilogue, dice, dropout, normalise, optimise,
+    planes::Planes, pool, transpose, upsample,
 };
-use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Op, Plan, Step, ValueId};
+use fovea_graph::{Channels, ExecuteError, Executor, Graph, NodeId, Op, Plan, Step, ValueId};
 use fovea_tensor::Shape;
 use std::ops::Range;
 
@@ -101,14 +101,11 @@ fn on_the_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 fn compute(op: &Op, step: Step, inputs: &[&[f32]], shapes: &[Shape], out: &mut [f32], shape: Shape) {
     match *op {
         Op::Fill { value } => out.fill(value),
-        Op::Conv2d { window, activation } => {
-            conv2d::forward(window, activation, inputs, [shapes[0], shapes[1], shape], out);
+        Op::Conv2d { .. } | Op::Conv2dPair { .. } | Op::Conv2dGradInput { .. } => {
+            compute_conv(op, inputs, shapes, out, shape);
         }
-        Op::Conv2dGradInput { window, .. } => {
-            conv2d::grad_input(window, inputs[0], inputs[1], [shapes[0], shapes[1], shape], out);
-        }
-        Op::Conv2dGradWeight { window } => {
-            conv2d::grad_weight(window, inputs[0], inputs[1], [shapes[0], shapes[1]], out);
+        Op::Conv2dGradWeight { .. } | Op::Conv2dPairGradWeight { .. } => {
+            compute_conv(op, inputs, shapes, out, shape);
         }
         Op::SumChannels => channels::sum_channels(inputs[0], pixels(shapes[0]), out),
         Op::ConvTranspose2x2 => {
@@ -135,7 +132,7 @@ fn compute(op: &Op, step: Step, inputs: &[&[f32]], shapes: &[Shape], out: &mut [
         Op::Concat => {
             channels::concat(inputs[0], inputs[1], [per_image(shapes[0]), per_image(shapes[1])], out);
         }
-        Op::SliceChannels { start, channels: count } => {
+        Op::SliceChannels(Channels { start, count }) => {
             let area = pixels(shapes[0]);
             channels::slice(inputs[0], per_image(shapes[0]), start * area, count * area, out);
         }
@@ -160,6 +157,37 @@ fn compute(op: &Op, step: Step, inputs: &[&[f32]], shapes: &[Shape], out: &mut [
         Op::UpdateRunning { .. } | Op::SgdUpdate { .. } | Op::AdamUpdate(_) | Op::AverageUpdate => {
             unreachable!("the graph's builder gives updates no output")
         }
+    }
+}
+
+/// Convolutions and their gradients, but for transposed ones.
+fn compute_conv(op: &Op, inputs: &[&[f32]], shapes: &[Shape], out: &mut [f32], shape: Shape) {
+    let one = || Planes::new(inputs[0], four(shapes[0])[1], plane(shapes[0]));
+    let two = || {
+        let counts = [four(shapes[0])[1], four(shapes[1])[1]];
+        Planes::pair([inputs[0], inputs[1]], counts, plane(shapes[0]))
+    };
+    let bias = |i: usize| inputs.get(i).copied();
+    match *op {
+        Op::Conv2d { window, activation } => {
+            let epilogue = Epilogue { bias: bias(2), activation };
+            conv2d::forward(window, one(), inputs[1], epilogue, four(shape), out);
+        }
+        Op::Conv2dPair { window, activation } => {
+            let epilogue = Epilogue { bias: bias(3), activation };
+            conv2d::forward(window, two(), inputs[2], epilogue, four(shape), out);
+        }
+        Op::Conv2dGradInput { window, input, channels } => {
+            let [w, dy] = [0, 1].map(|i| (four(shapes[i]), inputs[i]));
+            conv2d::grad_input(window, input, channels, w, dy, out);
+        }
+        Op::Conv2dGradWeight { window } => {
+            conv2d::grad_weight(window, one(), four(shapes[1]), inputs[1], out);
+        }
+        Op::Conv2dPairGradWeight { window } => {
+            conv2d::grad_weight(window, two(), four(shapes[2]), inputs[2], out);
+        }
+        _ => unreachable!("called for convolutions alone"),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use fovea_cpu::CpuExecutor;
 use fovea_graph::{
-    Activation, AdamRule, Affine, Executor, Graph, Op, Resize, StatsOver, Step, Storage, ValueId, reference,
+    Activation, AdamRule, Affine, Channels, Executor, Graph, Op, Resize, StatsOver, Step, Storage, ValueId,
+    reference,
 };
 use fovea_tensor::{Shape, Stream, Window};
 use fovea_testkit::{assert_close_at, conv_geometries, tolerance};
@@ -100,18 +101,46 @@ fn convolutions() {
         let plain = Op::Conv2d { window, activation: Activation::Identity };
         check(plain, &[x.clone(), weight.clone()], i * kernel * kernel, true);
         check(plain, &[x.clone(), weight.clone(), bias.clone()], i * kernel * kernel + 1, true);
-        let input = [h, w];
-        check(
-            Op::Conv2dGradInput { window, input },
-            &[weight.clone(), dy.clone()],
-            o * kernel * kernel,
-            true,
-        );
+        let op = Op::Conv2dGradInput { window, input: [h, w], channels: Channels::first(i) };
+        check(op, &[weight.clone(), dy.clone()], o * kernel * kernel, true);
         check(Op::Conv2dGradWeight { window }, &[x.clone(), dy], n * ho * wo, true);
         for activation in [Activation::Relu, Activation::LeakyRelu { slope: 0.1 }, Activation::Sigmoid] {
             let inputs = [x.clone(), weight.clone(), bias.clone()];
             check(Op::Conv2d { window, activation }, &inputs, i * kernel * kernel + 1, false);
         }
+    }
+}
+
+#[test]
+fn convolutions_of_pairs() {
+    for [n, i, o, h, w, kernel, stride, padding] in geometries().into_iter().filter(|g| g[1] > 1) {
+        let window = Window { kernel, stride, padding };
+        let (ho, wo) = (window.output(h).unwrap(), window.output(w).unwrap());
+        let first = i.div_ceil(3);
+        let (a, b) = (value(&[n, first, h, w], "a"), value(&[n, i - first, h, w], "b"));
+        let (weight, bias) = (value(&[o, i, kernel, kernel], "w"), value(&[o], "b"));
+        let dy = value(&[n, o, ho, wo], "dy");
+        let (parts, joined) = ([a.clone(), b.clone()], run(Op::Concat, &[a, b]));
+        let joined = [(joined.0.dims().to_vec(), joined.1)];
+
+        let with =
+            |inputs: &[(Vec<usize>, Vec<f32>)], rest: &[(Vec<usize>, Vec<f32>)]| [inputs, rest].concat();
+        let plain = Op::Conv2dPair { window, activation: Activation::Identity };
+        let pair = with(&parts, &[weight.clone(), bias.clone()]);
+        check(plain, &pair, i * kernel * kernel + 1, true);
+        check(Op::Conv2dPairGradWeight { window }, &with(&parts, &[dy.clone()]), n * ho * wo, true);
+        for channels in [Channels::first(first), Channels { start: first, count: i - first }] {
+            let op = Op::Conv2dGradInput { window, input: [h, w], channels };
+            check(op, &[weight.clone(), dy.clone()], o * kernel * kernel, true);
+        }
+
+        // The bits are those of the concatenation.
+        let activation = Activation::LeakyRelu { slope: 0.1 };
+        let whole = run(Op::Conv2d { window, activation }, &with(&joined, &[weight, bias]));
+        assert!(run(Op::Conv2dPair { window, activation }, &pair) == whole, "{window:?} {i} to {o}");
+        let whole = run(Op::Conv2dGradWeight { window }, &with(&joined, &[dy.clone()]));
+        let pair = run(Op::Conv2dPairGradWeight { window }, &with(&parts, &[dy]));
+        assert!(pair == whole, "weight gradient {window:?} {i} to {o}");
     }
 }
 
@@ -203,7 +232,7 @@ fn elementwise_and_channels() {
         check(Op::Dropout { p: 0.3, stream: 2 }, std::slice::from_ref(&a), 1, false);
         check(Op::SumChannels, std::slice::from_ref(&a), dims[0] * dims[2] * dims[3], true);
         check(Op::Concat, &[a.clone(), value(&[dims[0], 2, dims[2], dims[3]], "d")], 1, false);
-        check(Op::SliceChannels { start: dims[1] / 2, channels: 1 }, &[a], 1, false);
+        check(Op::SliceChannels(Channels { start: dims[1] / 2, count: 1 }), &[a], 1, false);
     }
 }
 
@@ -287,14 +316,22 @@ fn threads_do_not_change_bits() {
     let silu = Op::NormaliseGradSums { epsilon: 1e-5, activation: Activation::Silu };
     let norm = [x.clone(), stats, value(&[12], "g"), value(&[12], "b"), value(&[3, 12, 40, 47], "d")];
     let (wide, kernel) = (value(&[2, 64, 33, 35], "wide"), value(&[64, 64, 3, 3], "kernel"));
+    let both = value(&[24, 24, 3, 3], "both");
+    let grad_input = |input, count| Op::Conv2dGradInput { window, input, channels: Channels::first(count) };
     let all = || {
         [
             run(Op::Conv2d { window, activation: Activation::Relu }, &[wide.clone(), kernel.clone()]).1,
-            run(Op::Conv2dGradInput { window, input: [33, 35] }, &[kernel.clone(), wide.clone()]).1,
+            run(grad_input([33, 35], 64), &[kernel.clone(), wide.clone()]).1,
             run(Op::Conv2dGradWeight { window }, &[wide.clone(), wide.clone()]).1,
             run(Op::Conv2d { window, activation: Activation::Relu }, &[x.clone(), w.clone()]).1,
-            run(Op::Conv2dGradInput { window, input: [40, 47] }, &[w.clone(), dy.clone()]).1,
+            run(grad_input([40, 47], 12), &[w.clone(), dy.clone()]).1,
             run(Op::Conv2dGradWeight { window }, &[x.clone(), dy.clone()]).1,
+            run(
+                Op::Conv2dPair { window, activation: Activation::Relu },
+                &[x.clone(), x.clone(), both.clone()],
+            )
+            .1,
+            run(Op::Conv2dPairGradWeight { window }, &[x.clone(), dy.clone(), dy.clone()]).1,
             run(Op::SumChannels, std::slice::from_ref(&dy)).1,
             run(silu, &norm).1,
         ]

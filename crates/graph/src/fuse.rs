@@ -1,7 +1,8 @@
-//! Merges an activation into the convolution or normalisation that feeds it.
+//! Merges plain ops into those that save a round trip through memory: an activation into the convolution or normalisation that
+//! feeds it, a concatenation into the convolution that reads it.
 //!
-//! A model is built from plain ops; this pass saves the fused ones a round trip through memory. It runs on the
-//! forward graph, before differentiation, so that the backward pass is that of the fused ops.
+//! A model is built from plain ops. This pass runs on the forward graph, before differentiation, so that the backward pass is
+//! that of the fused ops.
 
 use crate::{Activation, Graph, Node, Op, Storage, ValueId};
 
@@ -14,20 +15,23 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// The value of the fused graph that holds what `original` held; `None` for a pre-activation that was merged away.
-    /// Inputs, persistent values and outputs are never merged away.
+    /// The value of the fused graph that holds what `original` held; `None` for a pre-activation or a concatenation that
+    /// was merged away. Inputs, persistent values and outputs are never merged away.
     #[must_use]
     pub fn value(&self, original: ValueId) -> Option<ValueId> {
         self.values[original.index()]
     }
 }
 
-/// Merges `Conv2d` and `Normalise` without activation with the [`Op::Activate`] that reads their result, when it is the
-/// only reader and the result is no output. `Conv2d` takes only activations whose adjoint needs the output alone.
+/// Merges a value's writer with its reader, when it is the only reader and the value is no output:
+///
+/// - `Conv2d`, `Conv2dPair` and `Normalise` without activation with the [`Op::Activate`] that reads their result. A
+///   convolution takes only activations whose adjoint needs the output alone.
+/// - [`Op::Concat`] of values that nothing overwrites with the `Conv2d` that reads it, to [`Op::Conv2dPair`].
+///
 /// Names and order of inputs and persistent values are kept.
 #[must_use]
 pub fn fuse(graph: &Graph) -> Fused {
-    let merges = merges(graph);
     let mut fused = Graph::new();
     let mut values = vec![None; graph.values().len()];
     for id in graph.value_ids() {
@@ -36,16 +40,10 @@ pub fn fuse(graph: &Graph) -> Fused {
             values[id.index()] = Some(fused.declare(value.name.clone(), value.shape, value.storage));
         }
     }
-    for (n, node) in graph.nodes().iter().enumerate() {
-        // The activation of an earlier node: its value was mapped there.
-        if node.output.is_some_and(|o| values[o.index()].is_some()) {
-            continue;
-        }
-        let merge = merges[n];
-        let written = merge.map_or(node.output, |m| Some(m.output));
-        let id = append(&mut fused, node, merge.map_or(node.op, |m| m.op), &values);
-        if let Some(written) = written {
-            values[written.index()] = id;
+    for node in merged(graph) {
+        let id = append(&mut fused, &node, &values);
+        if let Some(output) = node.output {
+            values[output.index()] = id;
         }
     }
     for id in graph.outputs() {
@@ -54,57 +52,74 @@ pub fn fuse(graph: &Graph) -> Fused {
     Fused { graph: fused, values }
 }
 
-/// A node's replacement: the fused op and the activation's value that it writes.
-#[derive(Clone, Copy)]
-struct Merge {
-    op: Op,
-    output: ValueId,
-}
-
-/// For each node the merge that starts there.
-fn merges(graph: &Graph) -> Vec<Option<Merge>> {
+/// The nodes after all merges, over the values of the original.
+fn merged(graph: &Graph) -> Vec<Node> {
     let mut readers = vec![0usize; graph.values().len()];
     for id in graph.nodes().iter().flat_map(|n| &n.inputs).chain(graph.outputs()) {
         readers[id.index()] += 1;
     }
-    let mut writers = vec![None; graph.values().len()];
-    let mut merges = vec![None; graph.nodes().len()];
-    for (n, node) in graph.nodes().iter().enumerate() {
-        let Some(output) = node.output else { continue };
-        writers[output.index()] = Some(n);
-        if let Op::Activate { function } = node.op {
-            let source = node.inputs[0].index();
-            if let (1, Some(w)) = (readers[source], writers[source])
-                && let Some(op) = with_activation(graph.nodes()[w].op, function)
-            {
-                merges[w] = Some(Merge { op, output });
+    // A node that was merged into its reader leaves an empty place.
+    let mut nodes: Vec<Option<Node>> = Vec::with_capacity(graph.nodes().len());
+    let mut writers: Vec<Option<usize>> = vec![None; graph.values().len()];
+    for node in graph.nodes() {
+        let mut node = node.clone();
+        let sole = node.inputs.first().filter(|v| readers[v.index()] == 1).and_then(|v| writers[v.index()]);
+        if let Some(w) = sole {
+            let writer = &mut nodes[w];
+            if let Some(joined) = writer.as_ref().and_then(|concat| with_parts(graph, concat, &node)) {
+                *writer = None;
+                node = joined;
+            } else if let Some(active) = writer.as_ref().and_then(|plain| with_activation(plain, &node)) {
+                *writer = Some(active);
+                node.output.iter().for_each(|o| writers[o.index()] = Some(w));
+                continue;
             }
         }
+        node.output.iter().for_each(|o| writers[o.index()] = Some(nodes.len()));
+        nodes.push(Some(node));
     }
-    merges
+    nodes.into_iter().flatten().collect()
 }
 
-/// The op followed by `function` as one op, where there is one.
-fn with_activation(op: Op, function: Activation) -> Option<Op> {
-    if let Op::Conv2d { window, activation: Activation::Identity } = op
-        && function.saves_output()
+/// A writer followed by the activation `reader` as one node, where there is one.
+fn with_activation(writer: &Node, reader: &Node) -> Option<Node> {
+    let Op::Activate { function: activation } = reader.op else { return None };
+    let fuses = activation.saves_output();
+    let op = if let Op::Conv2d { window, activation: Activation::Identity } = writer.op
+        && fuses
     {
-        return Some(Op::Conv2d { window, activation: function });
-    }
-    if let Op::Normalise { epsilon, activation: Activation::Identity } = op {
-        return Some(Op::Normalise { epsilon, activation: function });
-    }
-    None
+        Op::Conv2d { window, activation }
+    } else if let Op::Conv2dPair { window, activation: Activation::Identity } = writer.op
+        && fuses
+    {
+        Op::Conv2dPair { window, activation }
+    } else if let Op::Normalise { epsilon, activation: Activation::Identity } = writer.op {
+        Op::Normalise { epsilon, activation }
+    } else {
+        return None;
+    };
+    Some(Node { op, output: reader.output, ..writer.clone() })
 }
 
-fn append(fused: &mut Graph, node: &Node, op: Op, values: &[Option<ValueId>]) -> Option<ValueId> {
+/// The convolution `reader` of the concatenation `writer` as a convolution of its parts. Persistent parts are left alone: an
+/// update between the two nodes would reach the convolution.
+fn with_parts(graph: &Graph, writer: &Node, reader: &Node) -> Option<Node> {
+    let (Op::Concat, Op::Conv2d { window, activation }) = (writer.op, reader.op) else { return None };
+    if writer.inputs.iter().any(|&part| graph.value(part).storage == Storage::Persistent) {
+        return None;
+    }
+    let inputs = writer.inputs.iter().chain(&reader.inputs[1..]).copied().collect();
+    Some(Node { op: Op::Conv2dPair { window, activation }, inputs, ..reader.clone() })
+}
+
+fn append(fused: &mut Graph, node: &Node, values: &[Option<ValueId>]) -> Option<ValueId> {
     let inputs: Vec<ValueId> =
         node.inputs.iter().map(|v| values[v.index()].expect("a merged value has one reader")).collect();
     fused.set_label(&node.label);
     if node.output.is_some() {
-        Some(fused.push(op, &inputs).expect("shapes are those of the checked original"))
+        Some(fused.push(node.op, &inputs).expect("shapes are those of the checked original"))
     } else {
-        fused.update(op, &inputs).expect("shapes are those of the checked original");
+        fused.update(node.op, &inputs).expect("shapes are those of the checked original");
         None
     }
 }

@@ -1,6 +1,6 @@
 //! Shape inference: what each op demands of its inputs and what it gives.
 
-use crate::{Activation, GraphError, Hyper, Op, StatsOver};
+use crate::{Activation, Channels, GraphError, Hyper, Op, StatsOver};
 use fovea_tensor::{Shape, Window};
 
 type Inferred = Result<Option<Shape>, GraphError>;
@@ -14,9 +14,13 @@ impl Op {
         let rule = Rule { op: self, inputs };
         match *self {
             Op::Fill { .. } => rule.arity(0, 0, "0").map(|()| Some(Shape::scalar())),
-            Op::Conv2d { window, activation } => rule.conv2d(window, activation),
-            Op::Conv2dGradInput { window, input } => rule.conv2d_grad_input(window, input),
-            Op::Conv2dGradWeight { window } => rule.conv2d_grad_weight(window),
+            Op::Conv2d { window, activation } => rule.conv2d(1, window, activation),
+            Op::Conv2dPair { window, activation } => rule.conv2d(2, window, activation),
+            Op::Conv2dGradInput { window, input, channels } => {
+                rule.conv2d_grad_input(window, input, channels)
+            }
+            Op::Conv2dGradWeight { window } => rule.conv2d_grad_weight(1, window),
+            Op::Conv2dPairGradWeight { window } => rule.conv2d_grad_weight(2, window),
             Op::SumChannels => rule.sum_channels(),
             Op::ConvTranspose2x2 => rule.transpose(),
             Op::ConvTranspose2x2GradInput => rule.transpose_grad_input(),
@@ -26,7 +30,7 @@ impl Op {
             Op::Upsample { factor, .. } => rule.upsample(factor),
             Op::UpsampleGrad { factor, .. } => rule.upsample_grad(factor),
             Op::Concat => rule.concat(),
-            Op::SliceChannels { start, channels } => rule.slice_channels(start, channels),
+            Op::SliceChannels(channels) => rule.slice_channels(channels),
             Op::Add => rule.same(2),
             Op::Scale { .. } => rule.same(1),
             Op::AddProximal { .. } => rule.same(3),
@@ -105,34 +109,53 @@ impl Rule<'_> {
         self.require_attribute(invertible, "the slope of a leaky ReLU must be positive")
     }
 
-    fn conv2d(&self, window: Window, activation: Activation) -> Inferred {
+    /// `(N, C, H, W)` of the first input, or of the concatenation of the first two.
+    fn joined(&self, parts: usize) -> Result<[usize; 4], GraphError> {
+        let [n, mut channels, h, w] = self.nchw(0)?;
+        for part in 1..parts {
+            let [nb, b, hb, wb] = self.nchw(part)?;
+            self.require((n, h, w) == (nb, hb, wb), "images and pixels must agree")?;
+            channels += b;
+        }
+        Ok([n, channels, h, w])
+    }
+
+    fn channels(&self, Channels { start, count }: Channels, all: usize) -> Result<(), GraphError> {
+        let inside = count > 0 && start.checked_add(count).is_some_and(|end| end <= all);
+        self.require_attribute(inside, "the range must lie inside the channels")
+    }
+
+    /// A convolution of the concatenation of the first `parts` inputs.
+    fn conv2d(&self, parts: usize, window: Window, activation: Activation) -> Inferred {
         self.activation(activation)?;
         self.require_attribute(
             activation.saves_output(),
             "the fused activation must be invertible from its output",
         )?;
-        self.arity(2, 3, "2 or 3")?;
-        let ([n, c, h, w], [o, i, kh, kw]) = (self.nchw(0)?, self.nchw(1)?);
+        self.arity(parts + 1, parts + 2, ["2 or 3", "3 or 4"][parts - 1])?;
+        let ([n, c, h, w], [o, i, kh, kw]) = (self.joined(parts)?, self.nchw(parts)?);
         self.require(i == c && kh == window.kernel && kw == window.kernel, "weights are (Cout, Cin, K, K)")?;
         self.require_attribute(window.kernel % 2 == 1, "the kernel must be odd")?;
-        self.require(self.inputs.len() < 3 || self.inputs[2].dims() == [o], "the bias is (Cout)")?;
+        let bias = self.inputs.get(parts + 1);
+        self.require(bias.is_none_or(|b| b.dims() == [o]), "the bias is (Cout)")?;
         some(&[n, o, window.output(h)?, window.output(w)?])
     }
 
-    fn conv2d_grad_input(&self, window: Window, [h, w]: [usize; 2]) -> Inferred {
+    fn conv2d_grad_input(&self, window: Window, [h, w]: [usize; 2], channels: Channels) -> Inferred {
         self.arity(2, 2, "2")?;
         let ([o, i, kh, kw], [n, c, ho, wo]) = (self.nchw(0)?, self.nchw(1)?);
         self.require(kh == window.kernel && kw == window.kernel && c == o, "weights are (Cout, Cin, K, K)")?;
+        self.channels(channels, i)?;
         self.require(
             (window.output(h)?, window.output(w)?) == (ho, wo),
             "dy must have the output's extents",
         )?;
-        some(&[n, i, h, w])
+        some(&[n, channels.count, h, w])
     }
 
-    fn conv2d_grad_weight(&self, window: Window) -> Inferred {
-        self.arity(2, 2, "2")?;
-        let ([n, c, h, w], [nd, o, ho, wo]) = (self.nchw(0)?, self.nchw(1)?);
+    fn conv2d_grad_weight(&self, parts: usize, window: Window) -> Inferred {
+        self.arity(parts + 1, parts + 1, ["2", "3"][parts - 1])?;
+        let ([n, c, h, w], [nd, o, ho, wo]) = (self.joined(parts)?, self.nchw(parts)?);
         let want = (n, window.output(h)?, window.output(w)?);
         self.require(want == (nd, ho, wo), "dy must have the output's extents")?;
         some(&[o, c, window.kernel, window.kernel])
@@ -197,17 +220,14 @@ impl Rule<'_> {
 
     fn concat(&self) -> Inferred {
         self.arity(2, 2, "2")?;
-        let ([n, a, h, w], [nb, b, hb, wb]) = (self.nchw(0)?, self.nchw(1)?);
-        self.require((n, h, w) == (nb, hb, wb), "images and pixels must agree")?;
-        some(&[n, a + b, h, w])
+        some(&self.joined(2)?)
     }
 
-    fn slice_channels(&self, start: usize, channels: usize) -> Inferred {
+    fn slice_channels(&self, channels: Channels) -> Inferred {
         self.arity(1, 1, "1")?;
         let [n, c, h, w] = self.nchw(0)?;
-        let inside = channels > 0 && start.checked_add(channels).is_some_and(|end| end <= c);
-        self.require_attribute(inside, "the slice must lie inside the channels")?;
-        some(&[n, channels, h, w])
+        self.channels(channels, c)?;
+        some(&[n, channels.count, h, w])
     }
 
     fn norm_stats(&self, over: StatsOver, groups: usize) -> Inferred {

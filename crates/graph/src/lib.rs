@@ -6,6 +6,7 @@
 //! interpret the list behind the object-safe [`Executor`] trait; [`reference`] is the slow, readable one in
 //! float64 that every fast kernel is checked against.
 
+mod attributes;
 mod error;
 mod executor;
 mod fuse;
@@ -16,9 +17,10 @@ mod plan;
 mod print;
 pub mod reference;
 
+pub use attributes::{Activation, AdamRule, Affine, Channels, Hyper, Resize, StatsOver};
 pub use error::{ExecuteError, GraphError};
 pub use executor::{Executor, Step};
 pub use fuse::{Fused, fuse};
 pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};
-pub use op::{Activation, AdamRule, Affine, Hyper, Op, Resize, StatsOver};
+pub use op::Op;
 pub use plan::{ALIGN, Plan};

@@ -3,6 +3,7 @@
 //! Letters: N images, C channels, H rows, W columns, G groups. Every op writes one value, except the updates, which
 //! write into persistent inputs. Names of inputs are those of the `(..)` list in each item's docs, in order.
 
+use crate::{Activation, AdamRule, Affine, Channels, Resize, StatsOver};
 use fovea_tensor::Window;
 
 /// One operation. See [`Op::name`] for the name under which its kernel, shader and fixtures are found.
@@ -21,15 +22,31 @@ pub enum Op {
         /// Applied to the sum.
         activation: Activation,
     },
-    /// `(w; dy: N,Cout,Ho,Wo) -> N,Cin,H,W`: adjoint of [`Op::Conv2d`] in `x`.
+    /// `(a: N,Ca,H,W; b: N,Cb,H,W; w: Cout,Ca+Cb,K,K; [bias: Cout]) -> N,Cout,Ho,Wo`: [`Op::Conv2d`] of the
+    /// concatenation of `a` and `b`, which is never written.
+    Conv2dPair {
+        /// Kernel, stride and zero padding.
+        window: Window,
+        /// Applied to the sum.
+        activation: Activation,
+    },
+    /// `(w; dy: N,Cout,Ho,Wo) -> N,count,H,W`: adjoint of [`Op::Conv2d`] in some or all `channels` of its `x`, and so
+    /// of [`Op::Conv2dPair`] in `a` or `b`.
     Conv2dGradInput {
         /// Of the forward op.
         window: Window,
         /// `[H, W]` of the forward input.
         input: [usize; 2],
+        /// Which of the Cin channels.
+        channels: Channels,
     },
     /// `(x; dy) -> Cout,Cin,K,K`: adjoint of [`Op::Conv2d`] in `w`.
     Conv2dGradWeight {
+        /// Of the forward op.
+        window: Window,
+    },
+    /// `(a; b; dy) -> Cout,Ca+Cb,K,K`: adjoint of [`Op::Conv2dPair`] in `w`.
+    Conv2dPairGradWeight {
         /// Of the forward op.
         window: Window,
     },
@@ -68,13 +85,8 @@ pub enum Op {
     },
     /// `(a: N,Ca,H,W; b: N,Cb,H,W) -> N,Ca+Cb,H,W`.
     Concat,
-    /// `(x: N,C,H,W) -> N,channels,H,W`: channels `start..start + channels`; the adjoint of [`Op::Concat`].
-    SliceChannels {
-        /// First channel.
-        start: usize,
-        /// Number of channels.
-        channels: usize,
-    },
+    /// `(x: N,C,H,W) -> N,count,H,W`: some channels; the adjoint of [`Op::Concat`].
+    SliceChannels(Channels),
     /// `(a; b) -> like a`: sum of equal shapes.
     Add,
     /// `(x) -> like x`: `factor * x`.
@@ -196,102 +208,6 @@ pub enum Op {
     AverageUpdate,
 }
 
-/// Constants of [`Op::AdamUpdate`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamRule {
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-    /// Weight decay factor.
-    pub weight_decay: f32,
-    /// True: decay acts on the weight, not through the moments (AdamW).
-    pub decoupled: bool,
-}
-
-/// Positions in the `hyper` input: numbers that change from step to step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Hyper {
-    /// Learning rate.
-    LearningRate = 0,
-    /// `1 - beta1^t`, t counted from 1.
-    Correction1 = 1,
-    /// `1 - beta2^t`.
-    Correction2 = 2,
-    /// Decay of the weight average.
-    AverageDecay = 3,
-}
-
-impl Hyper {
-    /// Length of the `hyper` input.
-    pub const COUNT: usize = 4;
-}
-
-/// Elementwise functions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Activation {
-    /// x.
-    Identity,
-    /// max(x, 0); derivative 0 at 0.
-    Relu,
-    /// x for x > 0, else `slope` x; the slope is positive.
-    LeakyRelu {
-        /// Slope left of zero.
-        slope: f32,
-    },
-    /// x sigmoid(x) (Elfwing et al., 2018).
-    Silu,
-    /// 1 / (1 + exp(-x)).
-    Sigmoid,
-}
-
-impl Activation {
-    /// Whether the derivative can be had from the output alone.
-    #[must_use]
-    pub fn saves_output(self) -> bool {
-        match self {
-            Activation::Identity | Activation::Relu | Activation::LeakyRelu { .. } | Activation::Sigmoid => {
-                true
-            }
-            Activation::Silu => false,
-        }
-    }
-}
-
-/// How [`Op::Upsample`] fills pixels in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resize {
-    /// Repeats the pixel.
-    Nearest,
-    /// Linear in both axes.
-    Bilinear {
-        /// True: corner pixels' centres coincide, source = y (H-1)/(fH-1). False: pixel areas coincide (half-pixel
-        /// centres), source = max((y + 0.5) / f - 0.5, 0). Then rows floor(source) and the next, at most H-1.
-        align_corners: bool,
-    },
-}
-
-/// What one normalisation statistic covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatsOver {
-    /// Each image by itself.
-    Image,
-    /// All images of the batch.
-    Batch,
-}
-
-/// The two affine parameters of a normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Affine {
-    /// gamma.
-    Scale,
-    /// beta.
-    Shift,
-}
-
 impl Op {
     /// The name used for kernel, shader and fixture files.
     #[must_use]
@@ -299,8 +215,10 @@ impl Op {
         match self {
             Op::Fill { .. } => "fill",
             Op::Conv2d { .. } => "conv2d",
+            Op::Conv2dPair { .. } => "conv2d_pair",
             Op::Conv2dGradInput { .. } => "conv2d_grad_input",
             Op::Conv2dGradWeight { .. } => "conv2d_grad_weight",
+            Op::Conv2dPairGradWeight { .. } => "conv2d_pair_grad_weight",
             Op::SumChannels => "sum_channels",
             Op::ConvTranspose2x2 => "conv_transpose2x2",
             Op::ConvTranspose2x2GradInput => "conv_transpose2x2_grad_input",
@@ -310,7 +228,7 @@ impl Op {
             Op::Upsample { .. } => "upsample",
             Op::UpsampleGrad { .. } => "upsample_grad",
             Op::Concat => "concat",
-            Op::SliceChannels { .. } => "slice_channels",
+            Op::SliceChannels(_) => "slice_channels",
             Op::Add => "add",
             Op::Scale { .. } => "scale",
             Op::AddProximal { .. } => "add_proximal",
@@ -344,8 +262,10 @@ impl Op {
             Op::AdamUpdate(_) => &[0, 2, 3],
             Op::Fill { .. }
             | Op::Conv2d { .. }
+            | Op::Conv2dPair { .. }
             | Op::Conv2dGradInput { .. }
             | Op::Conv2dGradWeight { .. }
+            | Op::Conv2dPairGradWeight { .. }
             | Op::SumChannels
             | Op::ConvTranspose2x2
             | Op::ConvTranspose2x2GradInput
@@ -355,7 +275,7 @@ impl Op {
             | Op::Upsample { .. }
             | Op::UpsampleGrad { .. }
             | Op::Concat
-            | Op::SliceChannels { .. }
+            | Op::SliceChannels(_)
             | Op::Add
             | Op::Scale { .. }
             | Op::AddProximal { .. }

@@ -34,8 +34,20 @@ pub fn evaluate(op: &Op, inputs: &[(Shape, &[f64])], output: Shape, step: Step) 
             let sums = conv::conv2d(x[0], x[1], bias, window, output);
             elementwise::activate(&sums, activation)
         }
-        Op::Conv2dGradInput { window, .. } => conv::conv2d_grad_input(x[0], x[1], window, output),
+        Op::Conv2dPair { window, activation } => {
+            let (shape, joined) = spatial::concat(x[0], x[1]);
+            let bias = x.get(3).map(|b| b.1);
+            let sums = conv::conv2d((shape, &joined), x[2], bias, window, output);
+            elementwise::activate(&sums, activation)
+        }
+        Op::Conv2dGradInput { window, channels, .. } => {
+            conv::conv2d_grad_input(x[0], x[1], window, channels, output)
+        }
         Op::Conv2dGradWeight { window } => conv::conv2d_grad_weight(x[0], x[1], window, output),
+        Op::Conv2dPairGradWeight { window } => {
+            let (shape, joined) = spatial::concat(x[0], x[1]);
+            conv::conv2d_grad_weight((shape, &joined), x[2], window, output)
+        }
         Op::SumChannels => conv::sum_channels(x[0]),
         Op::ConvTranspose2x2 => conv::transpose(x[0], x[1], x.get(2).map(|b| b.1), output),
         Op::ConvTranspose2x2GradInput => conv::transpose_grad_input(x[0], x[1], output),
@@ -44,8 +56,8 @@ pub fn evaluate(op: &Op, inputs: &[(Shape, &[f64])], output: Shape, step: Step) 
         Op::MaxPool2dGrad { window } => spatial::max_pool_grad(x[0], x[1], window),
         Op::Upsample { mode, factor } => spatial::upsample(x[0], mode, factor, output),
         Op::UpsampleGrad { mode, factor } => spatial::upsample_grad(x[0], mode, factor, output),
-        Op::Concat => spatial::concat(x[0], x[1], output),
-        Op::SliceChannels { start, .. } => spatial::slice_channels(x[0], start, output),
+        Op::Concat => spatial::concat(x[0], x[1]).1,
+        Op::SliceChannels(channels) => spatial::slice_channels(x[0], channels.start, output),
         Op::Add => elementwise::add(x[0].1, x[1].1),
         Op::Scale { factor } => elementwise::scale(x[0].1, factor),
         Op::AddProximal { factor } => elementwise::add_proximal(x[0].1, x[1].1, x[2].1, factor),

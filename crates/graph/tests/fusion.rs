@@ -108,10 +108,77 @@ fn results_stay() {
     assert_eq!(output(&g, out), output(&fused.graph, fused.value(out).unwrap()));
 }
 
+/// Two inputs side by side, convolved; the concatenation and the convolution.
+fn joined(g: &mut Graph, parts: [ValueId; 2]) -> [ValueId; 2] {
+    let weight = g.persistent("joint weight", &[3, 5, 3, 3]).expect("a shape");
+    g.set_label("decoder");
+    let concat = g.push(Op::Concat, &parts).expect("fits");
+    let op = Op::Conv2d { window: Window::same(3), activation: Activation::Identity };
+    [concat, g.push(op, &[concat, weight]).expect("fits")]
+}
+
+/// [`stem`] and its image side by side.
+fn decoder(g: &mut Graph) -> [ValueId; 2] {
+    let skip = stem(g);
+    let image = g.find("image").expect("declared");
+    joined(g, [skip, image])
+}
+
+#[test]
+fn a_concatenation_is_read_where_it_lies() {
+    let mut g = Graph::new();
+    let [concat, conv] = decoder(&mut g);
+    let out = g.push(RELU, &[conv]).unwrap();
+    g.mark_output(out);
+    let fused = fuse(&g);
+    let window = "Window { kernel: 3, stride: 1, padding: 1 }";
+    assert_eq!(
+        fused.graph.to_string(),
+        format!(
+            "%0 = input image (1, 2, 4, 4)\n\
+             %1 = persistent weight (3, 2, 3, 3)\n\
+             %2 = persistent joint weight (3, 5, 3, 3)\n\
+             %3 = Conv2d {{ window: {window}, activation: Identity }} [%0, %1] -> (1, 3, 4, 4)  # stem\n\
+             %4 = Conv2dPair {{ window: {window}, activation: Relu }} [%3, %0, %2] -> (1, 3, 4, 4)  # decoder\n\
+             output %4\n"
+        )
+    );
+    assert_eq!((fused.value(concat), fused.value(conv)), (None, None));
+    assert_eq!(output(&g, out), output(&fused.graph, fused.value(out).unwrap()));
+}
+
+#[test]
+fn a_concatenation_that_is_read_elsewhere_stays() {
+    let kept = |change: fn(&mut Graph, ValueId)| {
+        let mut g = Graph::new();
+        let [concat, conv] = decoder(&mut g);
+        g.mark_output(conv);
+        change(&mut g, concat);
+        let fused = fuse(&g);
+        let names = |g: &Graph| g.nodes().iter().map(|n| n.op.name()).collect::<Vec<_>>();
+        assert_eq!(names(&fused.graph), names(&g));
+        assert!(fused.value(concat).is_some());
+    };
+    kept(|g, concat| g.mark_output(concat));
+    kept(|g, concat| {
+        g.push(RELU, &[concat]).unwrap();
+    });
+}
+
+/// The convolution must see the parts as they were when they were joined.
+#[test]
+fn a_concatenation_of_what_may_be_overwritten_stays() {
+    let mut g = Graph::new();
+    let [a, b] = [("a", 2), ("b", 3)].map(|(name, c)| g.persistent(name, &[1, c, 4, 4]).unwrap());
+    let [_, conv] = joined(&mut g, [a, b]);
+    g.mark_output(conv);
+    assert_eq!(fuse(&g).graph, g);
+}
+
 fn output(graph: &Graph, id: ValueId) -> Vec<f32> {
     let mut executor = ReferenceExecutor::new(graph.clone());
-    for name in ["image", "weight", "gamma", "beta"] {
-        let value = graph.find(name).expect("declared");
+    for name in ["image", "weight", "gamma", "beta", "joint weight"] {
+        let Some(value) = graph.find(name) else { continue };
         let mut stream = Stream::new(3, name, [0, 0]);
         let data: Vec<f32> = (0..graph.shape(value).count()).map(|_| stream.normal()).collect();
         executor.write(value, &data).expect("declared");

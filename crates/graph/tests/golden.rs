@@ -8,7 +8,7 @@ use fovea_testkit::{Array, Case, golden_cases, golden_ops};
 #[test]
 fn every_op_agrees_with_pytorch() {
     let ops = golden_ops().unwrap();
-    assert_eq!(ops.len(), 35, "one folder per op");
+    assert_eq!(ops.len(), 37, "one folder per op");
     for name in ops {
         let cases = golden_cases(&name).unwrap();
         assert!(!cases.is_empty(), "{name} has no case");

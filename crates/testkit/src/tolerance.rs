@@ -31,8 +31,9 @@ pub fn tolerance(op: &str, terms: usize) -> Tolerance {
         // exp of a float32 library or shader is good to a few units in the last place.
         "activate" | "activate_grad" => 32.0,
         // Sums of products, then at most a bias and an activation.
-        "conv2d" => sum + 32.0,
-        "conv2d_grad_input" | "conv2d_grad_weight" | "sum_channels" | "max_pool2d_grad" => sum + 2.0,
+        "conv2d" | "conv2d_pair" => sum + 32.0,
+        "conv2d_grad_input" | "conv2d_grad_weight" | "conv2d_pair_grad_weight" => sum + 2.0,
+        "sum_channels" | "max_pool2d_grad" => sum + 2.0,
         "conv_transpose2x2" | "conv_transpose2x2_grad_input" | "conv_transpose2x2_grad_weight" => sum + 4.0,
         // Four products of weights that float32 computes from coordinates; their error is amplified by the extent.
         "upsample" | "upsample_grad" => sum + 256.0,

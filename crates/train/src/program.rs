@@ -57,7 +57,7 @@ impl StepProgram {
         graph.mark_output(loss);
 
         let fused = fuse(&graph);
-        let moved = |id| fused.value(id).expect("only pre-activations are merged away");
+        let moved = |id| fused.value(id).expect("only pre-activations and concatenations are merged away");
         let [image, target, field, hyper, loss] = [image, target, field, hyper, loss].map(moved);
         let parameters: Vec<ValueId> = forward.parameters.into_iter().map(moved).collect();
         let running = forward.running.into_iter().map(|update| RunningUpdate {

@@ -27,7 +27,7 @@ pub(super) fn upsample(
 
 /// `y = [a; b]`: each part's gradient is its slice of channels.
 pub(super) fn concat(r: &mut Reverse, node: &Node, dy: ValueId) -> Result<(), AutodiffError> {
-    let (a, b) = (r.channels(node.inputs[0]), r.channels(node.inputs[1]));
-    r.contribute(node, 0, Op::SliceChannels { start: 0, channels: a }, &[dy])?;
-    r.contribute(node, 1, Op::SliceChannels { start: a, channels: b }, &[dy])
+    let [of_a, of_b] = r.halves(node.inputs[0], node.inputs[1]);
+    r.contribute(node, 0, Op::SliceChannels(of_a), &[dy])?;
+    r.contribute(node, 1, Op::SliceChannels(of_b), &[dy])
 }

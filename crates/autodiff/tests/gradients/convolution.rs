@@ -35,6 +35,40 @@ fn conv2d(window: Window, [h, w]: [usize; 2], activation: Activation, bias: bool
 }
 
 #[test]
+fn convolution_of_a_pair() {
+    let mut case = 0;
+    for (kernel, stride, padding) in [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 1, 0)] {
+        for counts in [[1, 3], [2, 1]] {
+            let window = Window { kernel, stride, padding };
+            let mut g = Graph::new();
+            let [a, b] = [("a", counts[0]), ("b", counts[1])]
+                .map(|(name, channels)| g.persistent(name, &[2, channels, 6, 7]).unwrap());
+            let w = g.persistent("w", &[3, counts[0] + counts[1], kernel, kernel]).unwrap();
+            let mut inputs = vec![a, b, w];
+            if case % 3 != 0 {
+                inputs.push(g.persistent("bias", &[3]).unwrap());
+            }
+            let activation = [Activation::Identity, Activation::Sigmoid][case % 2];
+            let y = g.push(Op::Conv2dPair { window, activation }, &inputs).unwrap();
+            let loss = head(&mut g, y);
+            check(&format!("{window:?} {counts:?} {activation:?}"), &g, loss);
+            case += 1;
+        }
+    }
+}
+
+#[test]
+fn a_value_paired_with_itself_gets_both_gradients() {
+    let mut g = Graph::new();
+    let a = g.persistent("a", &[1, 2, 4, 3]).unwrap();
+    let w = g.persistent("w", &[2, 4, 3, 3]).unwrap();
+    let op = Op::Conv2dPair { window: Window::same(3), activation: Activation::Identity };
+    let y = g.push(op, &[a, a, w]).unwrap();
+    let loss = head(&mut g, y);
+    check("paired with itself", &g, loss);
+}
+
+#[test]
 fn transposed_convolution() {
     for (plane, bias) in [([3, 4], true), ([1, 5], false)] {
         let mut g = Graph::new();

@@ -5,96 +5,96 @@ use super::im2col::{self, Gemm};
 use super::outer::outer;
 use super::planes::Planes;
 use super::winograd;
-use fovea_graph::Activation;
-use fovea_tensor::{Shape, Window};
+use fovea_graph::{Activation, Channels};
+use fovea_tensor::Window;
 
-/// `y = activation(conv(x, w) + bias)`; shapes as in `Op::Conv2d`.
+/// `y = activation(conv(x, w) + bias)`; `y` has shape `ys`, the rest is as in `Op::Conv2d` or `Op::Conv2dPair`.
 pub(crate) fn forward(
     window: Window,
-    activation: Activation,
-    inputs: &[&[f32]],
-    [x, w, y]: [Shape; 3],
-    out: &mut [f32],
+    x: Planes<'_>,
+    w: &[f32],
+    epilogue: Epilogue<'_>,
+    ys: [usize; 4],
+    y: &mut [f32],
 ) {
-    let (xd, wd, yd) = (four(x), four(w), four(y));
-    let epilogue = Epilogue { bias: inputs.get(2).copied(), activation };
+    let c = correlation(window, x, ys);
     if window.stride != 1 {
-        return im2col::forward(&gemm(window, xd, yd), inputs[0], inputs[1], epilogue, out);
+        return im2col::forward(&gemm(window, &c), x, w, epilogue, y);
     }
     let taps = window.kernel * window.kernel;
-    let weights = inputs[1];
-    let c = correlation(window, xd, yd);
-    let weight = |o: usize, i: usize, t: usize| weights[(o * xd[1] + i) * taps + t];
-    if same3(window) && winograd::suits(xd[1], wd[0], plane(yd)) {
-        return winograd::correlate(&c, Planes::new(inputs[0], xd[1], plane(xd)), weight, epilogue, out);
+    let weight = |o: usize, i: usize, t: usize| w[(o * c.inputs + i) * taps + t];
+    if same3(window) && winograd::suits(c.inputs, c.outputs, c.output) {
+        return winograd::correlate(&c, x, weight, epilogue, y);
     }
-    correlate(&c, inputs[0], weight, epilogue, out);
+    correlate(&c, x, weight, epilogue, y);
 }
 
-/// `dx` from `w` and `dy`: for stride 1 the correlation of `dy` with the kernel turned by 180 degrees and its channels swapped.
-pub(crate) fn grad_input(window: Window, w: &[f32], dy: &[f32], [ws, ys, xs]: [Shape; 3], dx: &mut [f32]) {
-    let (wd, yd, xd) = (four(ws), four(ys), four(xs));
+/// `dx` of some `channels` of an x of extent `input`, from `w` and `dy` with their shapes: for stride 1 the correlation of
+/// `dy` with the kernel turned by 180 degrees and its channels swapped.
+pub(crate) fn grad_input(
+    window: Window,
+    input: [usize; 2],
+    channels: Channels,
+    (ws, w): ([usize; 4], &[f32]),
+    (ys, dy): ([usize; 4], &[f32]),
+    dx: &mut [f32],
+) {
+    let [outputs, all, kernel, _] = ws;
+    let [images, _, height, width] = ys;
+    let taps = kernel * kernel;
     if window.stride != 1 {
-        return im2col::grad_input(&gemm(window, xd, yd), w, dy, dx);
+        let g = Gemm { window, inputs: channels.count, outputs, input, output: [height, width] };
+        return im2col::grad_input(&g, &w[channels.start * taps..], all * taps, dy, dx);
     }
-    let taps = window.kernel * window.kernel;
     let c = Correlation {
-        images: xd[0],
-        inputs: wd[0],
-        outputs: wd[1],
-        input: plane(yd),
-        output: plane(xd),
-        kernel: window.kernel,
-        padding: window.kernel - 1 - window.padding,
+        images,
+        inputs: outputs,
+        outputs: channels.count,
+        input: [height, width],
+        output: input,
+        kernel,
+        padding: kernel - 1 - window.padding,
     };
+    let dy = Planes::new(dy, outputs, [height, width]);
     let plain = Epilogue { bias: None, activation: Activation::Identity };
-    let weight = |i: usize, o: usize, t: usize| w[(o * wd[1] + i) * taps + taps - 1 - t];
-    if same3(window) && winograd::suits(wd[0], wd[1], plane(xd)) {
-        return winograd::correlate(&c, Planes::new(dy, wd[0], plane(yd)), weight, plain, dx);
+    let weight = |i: usize, o: usize, t: usize| w[(o * all + channels.start + i) * taps + taps - 1 - t];
+    if same3(window) && winograd::suits(c.inputs, c.outputs, c.output) {
+        return winograd::correlate(&c, dy, weight, plain, dx);
     }
     correlate(&c, dy, weight, plain, dx);
 }
 
-/// `dw` from `x` and `dy`.
-pub(crate) fn grad_weight(window: Window, x: &[f32], dy: &[f32], [xs, ys]: [Shape; 2], dw: &mut [f32]) {
-    let (xd, yd) = (four(xs), four(ys));
+/// `dw` from `x` and `dy`, which has shape `ys`.
+pub(crate) fn grad_weight(window: Window, x: Planes<'_>, ys: [usize; 4], dy: &[f32], dw: &mut [f32]) {
+    let c = correlation(window, x, ys);
     if window.stride != 1 {
-        return im2col::grad_weight(&gemm(window, xd, yd), x, dy, dw);
+        return im2col::grad_weight(&gemm(window, &c), x, dy, dw);
     }
-    let o = correlation(window, xd, yd);
-    if same3(window) && winograd::suits_grad_weight(xd[0], xd[1], yd[1], plane(yd)) {
-        return winograd::grad_weight(&o, Planes::new(x, xd[1], plane(xd)), dy, dw);
+    if same3(window) && winograd::suits_grad_weight(c.images, c.inputs, c.outputs, c.output) {
+        return winograd::grad_weight(&c, x, dy, dw);
     }
-    outer(&o, x, dy, dw);
+    outer(&c, x, dy, dw);
 }
 
-/// The correlation from `x` to `y` that a window of stride 1 makes.
-fn correlation(window: Window, x: [usize; 4], y: [usize; 4]) -> Correlation {
+/// The correlation from `x` to `y` that a window makes, but for its stride.
+fn correlation(window: Window, x: Planes<'_>, [images, outputs, height, width]: [usize; 4]) -> Correlation {
     Correlation {
-        images: x[0],
-        inputs: x[1],
-        outputs: y[1],
-        input: plane(x),
-        output: plane(y),
+        images,
+        inputs: x.channels(),
+        outputs,
+        input: x.extent,
+        output: [height, width],
         kernel: window.kernel,
         padding: window.padding,
     }
 }
 
-/// The matrix product from `x` to `y` that a window of any stride makes.
-fn gemm(window: Window, x: [usize; 4], y: [usize; 4]) -> Gemm {
-    Gemm { window, inputs: x[1], outputs: y[1], input: plane(x), output: plane(y) }
+/// The matrix product in place of a correlation whose window has a stride.
+fn gemm(window: Window, c: &Correlation) -> Gemm {
+    Gemm { window, inputs: c.inputs, outputs: c.outputs, input: c.input, output: c.output }
 }
 
 /// The windows that the Winograd kernels are made for.
 fn same3(window: Window) -> bool {
     window == Window::same(3)
-}
-
-fn four(shape: Shape) -> [usize; 4] {
-    shape.nchw().expect("shape inference gives convolutions rank 4")
-}
-
-fn plane([_, _, h, w]: [usize; 4]) -> [usize; 2] {
-    [h, w]
 }

@@ -7,6 +7,7 @@
 //! through memory) and `matrixmultiply` on packed panels (its panels are copied anew for every tap).
 
 use super::pack::{Strip, blocks, pack_weights, strips};
+use super::planes::Planes;
 use super::share::{Parts, with_scratch};
 use super::simd::{Isa, Plain, Simd, isa};
 use fovea_graph::Activation;
@@ -41,7 +42,7 @@ pub(crate) struct Epilogue<'a> {
 /// Runs it. `weight(output, input, tap)` gives the weights in any order; taps count row by row.
 pub(crate) fn correlate(
     c: &Correlation,
-    x: &[f32],
+    x: Planes<'_>,
     weight: impl Fn(usize, usize, usize) -> f32,
     epilogue: Epilogue<'_>,
     y: &mut [f32],
@@ -62,10 +63,8 @@ pub(crate) fn correlate(
         let plane = strip.plane(TILE);
         with_scratch(c.inputs * plane + 8 * (strip.flat() + TILE), |scratch| {
             let (input, sums) = scratch.split_at_mut(c.inputs * plane);
-            let pixels = c.input[0] * c.input[1];
             for i in 0..c.inputs {
-                let from = &x[(image * c.inputs + i) * pixels..][..pixels];
-                strip.pack(from, c.input, &mut input[i * plane..(i + 1) * plane]);
+                strip.pack(x.plane(image, i), c.input, &mut input[i * plane..(i + 1) * plane]);
             }
             let mut weights = &packed[..];
             for &(first, width) in &blocks {

@@ -4,6 +4,7 @@
 
 use super::correlate::Epilogue;
 use super::math;
+use super::planes::Planes;
 use fovea_graph::Activation;
 use fovea_tensor::Window;
 use rayon::prelude::*;
@@ -25,12 +26,12 @@ impl Gemm {
     fn columns(&self) -> usize {
         self.output[0] * self.output[1]
     }
-    fn image(&self) -> usize {
-        self.inputs * self.input[0] * self.input[1]
+    fn pixels(&self) -> usize {
+        self.input[0] * self.input[1]
     }
 
-    /// Calls `f(matrix index, image index)` for every tap that falls inside the image.
-    fn each_tap(&self, mut f: impl FnMut(usize, usize)) {
+    /// Calls `f(matrix index, input channel, pixel)` for every tap that falls inside the image.
+    fn each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
         let Window { kernel, stride, padding } = self.window;
         let ([h, w], [ho, wo]) = (self.input, self.output);
         for row in 0..self.rows() {
@@ -40,25 +41,24 @@ impl Gemm {
                 for xo in 0..wo {
                     let x = (xo * stride + j).wrapping_sub(padding);
                     if y < h && x < w {
-                        f(row * ho * wo + yo * wo + xo, (c * h + y) * w + x);
+                        f(row * ho * wo + yo * wo + xo, c, y * w + x);
                     }
                 }
             }
         }
     }
 
-    fn matrix(&self, x: &[f32]) -> Vec<f32> {
+    fn matrix(&self, x: Planes<'_>, image: usize) -> Vec<f32> {
         let mut columns = vec![0.0; self.rows() * self.columns()];
-        self.each_tap(|at, from| columns[at] = x[from]);
+        self.each_tap(|at, channel, pixel| columns[at] = x.plane(image, channel)[pixel]);
         columns
     }
 }
 
-pub(crate) fn forward(g: &Gemm, x: &[f32], w: &[f32], epilogue: Epilogue<'_>, y: &mut [f32]) {
-    let each = g.outputs * g.columns();
-    y.par_chunks_mut(each).zip(x.par_chunks(g.image())).for_each(|(y, x)| {
+pub(crate) fn forward(g: &Gemm, x: Planes<'_>, w: &[f32], epilogue: Epilogue<'_>, y: &mut [f32]) {
+    y.par_chunks_mut(g.outputs * g.columns()).enumerate().for_each(|(image, y)| {
         let m = [g.outputs, g.rows(), g.columns()];
-        matmul(m, (w, [g.rows(), 1]), (&g.matrix(x), [g.columns(), 1]), y);
+        matmul(m, (w, [g.rows(), 1]), (&g.matrix(x, image), [g.columns(), 1]), y);
         for (o, row) in y.chunks_mut(g.columns()).enumerate() {
             let bias = epilogue.bias.map_or(0.0, |b| b[o]);
             row.iter_mut().for_each(|v| *v = activate(epilogue.activation, *v + bias));
@@ -66,24 +66,27 @@ pub(crate) fn forward(g: &Gemm, x: &[f32], w: &[f32], epilogue: Epilogue<'_>, y:
     });
 }
 
-pub(crate) fn grad_input(g: &Gemm, w: &[f32], dy: &[f32], dx: &mut [f32]) {
-    dx.par_chunks_mut(g.image()).zip(dy.par_chunks(g.outputs * g.columns())).for_each(|(dx, dy)| {
+/// `w` begins with the weights of the first output channel and of `g`'s input channels; from one output channel to the next are
+/// `stride` floats.
+pub(crate) fn grad_input(g: &Gemm, w: &[f32], stride: usize, dy: &[f32], dx: &mut [f32]) {
+    let images = dx.par_chunks_mut(g.inputs * g.pixels()).zip(dy.par_chunks(g.outputs * g.columns()));
+    images.for_each(|(dx, dy)| {
         let mut columns = vec![0.0; g.rows() * g.columns()];
         let m = [g.rows(), g.outputs, g.columns()];
-        matmul(m, (w, [1, g.rows()]), (dy, [g.columns(), 1]), &mut columns);
+        matmul(m, (w, [1, stride]), (dy, [g.columns(), 1]), &mut columns);
         dx.fill(0.0);
-        g.each_tap(|at, to| dx[to] += columns[at]);
+        g.each_tap(|at, channel, pixel| dx[channel * g.pixels() + pixel] += columns[at]);
     });
 }
 
-pub(crate) fn grad_weight(g: &Gemm, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let images: Vec<Vec<f32>> = x
-        .par_chunks(g.image())
-        .zip(dy.par_chunks(g.outputs * g.columns()))
-        .map(|(x, dy)| {
+pub(crate) fn grad_weight(g: &Gemm, x: Planes<'_>, dy: &[f32], dw: &mut [f32]) {
+    let images: Vec<Vec<f32>> = dy
+        .par_chunks(g.outputs * g.columns())
+        .enumerate()
+        .map(|(image, dy)| {
             let mut own = vec![0.0; g.outputs * g.rows()];
             let m = [g.outputs, g.columns(), g.rows()];
-            matmul(m, (dy, [g.columns(), 1]), (&g.matrix(x), [1, g.columns()]), &mut own);
+            matmul(m, (dy, [g.columns(), 1]), (&g.matrix(x, image), [1, g.columns()]), &mut own);
             own
         })
         .collect();

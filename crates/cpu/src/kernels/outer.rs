@@ -8,6 +8,7 @@
 
 use super::correlate::Correlation;
 use super::pack::{Strip, strips};
+use super::planes::Planes;
 use super::share::{Parts, with_scratch};
 use super::simd::{Isa, Plain, Simd, isa};
 use rayon::prelude::*;
@@ -22,7 +23,7 @@ const GROUP: usize = 32;
 const CELLS: usize = 16;
 
 /// Writes the weight gradient `(outputs, inputs, K, K)` of a correlation to `dw`; `dy` is `(N, outputs, Ho, Wo)`.
-pub(crate) fn outer(o: &Correlation, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(crate) fn outer(o: &Correlation, x: Planes<'_>, dy: &[f32], dw: &mut [f32]) {
     let pitch = o.input[1] + o.padding;
     let per_row = (o.inputs + GROUP.min(o.outputs)) * pitch;
     let rows = (STRIP_FLOATS / per_row).saturating_sub(o.kernel - 1).clamp(1, 32);
@@ -63,20 +64,19 @@ fn strip(
     strip: &Strip,
     image: usize,
     channels: std::ops::Range<usize>,
-    (x, dy): (&[f32], &[f32]),
+    (x, dy): (Planes<'_>, &[f32]),
     sums: &mut [f32],
 ) {
     let plane = strip.plane(16);
     let dy_plane = (strip.flat().div_ceil(16) | 1) * 16;
     with_scratch(o.inputs * plane + channels.len() * dy_plane, |scratch| {
         let (xs, dys) = scratch.split_at_mut(o.inputs * plane);
-        let (pixels, pixels_out) = (o.input[0] * o.input[1], o.output[0] * o.output[1]);
+        let pixels = o.output[0] * o.output[1];
         for i in 0..o.inputs {
-            let from = &x[(image * o.inputs + i) * pixels..][..pixels];
-            strip.pack(from, o.input, &mut xs[i * plane..(i + 1) * plane]);
+            strip.pack(x.plane(image, i), o.input, &mut xs[i * plane..(i + 1) * plane]);
         }
         for (lane, c) in channels.clone().enumerate() {
-            let from = &dy[(image * o.outputs + c) * pixels_out..][..pixels_out];
+            let from = &dy[(image * o.outputs + c) * pixels..][..pixels];
             strip.pack_output(from, o.output[1], &mut dys[lane * dy_plane..(lane + 1) * dy_plane]);
         }
         let operands =

@@ -4,6 +4,7 @@
 //! they differ only in which of the three arrays is written.
 
 use super::view::{Canvas, View, indices};
+use crate::Channels;
 use fovea_tensor::{Shape, Window};
 
 type Operand<'a> = (Shape, &'a [f64]);
@@ -28,13 +29,19 @@ pub(super) fn conv2d(
     y.data
 }
 
-/// `(N, Cin, H, W)`.
-pub(super) fn conv2d_grad_input(w: Operand<'_>, dy: Operand<'_>, window: Window, output: Shape) -> Vec<f64> {
+/// `(N, count, H, W)`.
+pub(super) fn conv2d_grad_input(
+    w: Operand<'_>,
+    dy: Operand<'_>,
+    window: Window,
+    channels: Channels,
+    output: Shape,
+) -> Vec<f64> {
     let (w, dy) = (View::new(w), View::new(dy));
     let mut dx = Canvas::zeros(output);
     for at @ [n, o, i, j] in indices(dy.dims) {
         for [c, p, q, ky, kx] in taps(dx.dims, window, [i, j]) {
-            *dx.at([n, c, p, q]) += dy.at(at) * w.at([o, c, ky, kx]);
+            *dx.at([n, c, p, q]) += dy.at(at) * w.at([o, channels.start + c, ky, kx]);
         }
     }
     dx.data

@@ -1,23 +1,27 @@
 //! Ops from their names and attributes as text, as golden cases give them.
 
-use crate::{Activation, AdamRule, Affine, Op, Resize, StatsOver};
+use crate::{Activation, AdamRule, Affine, Channels, Op, Resize, StatsOver};
 use fovea_tensor::Window;
 use std::collections::HashMap;
 use std::str::FromStr;
 
 /// The op called `name` ([`Op::name`]) with attributes as `fixtures/ops/generate.py` writes them: the fields' names,
-/// `kernel`, `stride` and `padding` for a window, `height` and `width` for an input plane. `None` when the name is
-/// unknown or an attribute is missing or malformed.
+/// `kernel`, `stride` and `padding` for a window, `height` and `width` for an input plane, `start` and `count` for
+/// channels. `None` when the name is unknown or an attribute is missing or malformed.
 #[must_use]
 pub fn op_named(name: &str, attributes: &HashMap<String, String>) -> Option<Op> {
     let a = Attributes(attributes);
     Some(match name {
         "fill" => Op::Fill { value: a.get("value")? },
         "conv2d" => Op::Conv2d { window: a.window()?, activation: a.activation()? },
-        "conv2d_grad_input" => {
-            Op::Conv2dGradInput { window: a.window()?, input: [a.get("height")?, a.get("width")?] }
-        }
+        "conv2d_pair" => Op::Conv2dPair { window: a.window()?, activation: a.activation()? },
+        "conv2d_grad_input" => Op::Conv2dGradInput {
+            window: a.window()?,
+            input: [a.get("height")?, a.get("width")?],
+            channels: a.channels()?,
+        },
         "conv2d_grad_weight" => Op::Conv2dGradWeight { window: a.window()? },
+        "conv2d_pair_grad_weight" => Op::Conv2dPairGradWeight { window: a.window()? },
         "sum_channels" => Op::SumChannels,
         "conv_transpose2x2" => Op::ConvTranspose2x2,
         "conv_transpose2x2_grad_input" => Op::ConvTranspose2x2GradInput,
@@ -27,7 +31,7 @@ pub fn op_named(name: &str, attributes: &HashMap<String, String>) -> Option<Op> 
         "upsample" => Op::Upsample { mode: a.resize()?, factor: a.get("factor")? },
         "upsample_grad" => Op::UpsampleGrad { mode: a.resize()?, factor: a.get("factor")? },
         "concat" => Op::Concat,
-        "slice_channels" => Op::SliceChannels { start: a.get("start")?, channels: a.get("channels")? },
+        "slice_channels" => Op::SliceChannels(a.channels()?),
         "add" => Op::Add,
         "scale" => Op::Scale { factor: a.get("factor")? },
         "add_proximal" => Op::AddProximal { factor: a.get("factor")? },
@@ -94,6 +98,10 @@ impl Attributes<'_> {
             stride: self.get("stride")?,
             padding: self.get("padding")?,
         })
+    }
+
+    fn channels(&self) -> Option<Channels> {
+        Some(Channels { start: self.get("start")?, count: self.get("count")? })
     }
 
     fn activation(&self) -> Option<Activation> {

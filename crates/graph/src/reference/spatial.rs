@@ -85,15 +85,17 @@ fn sources(mode: Resize, factor: usize, extent: usize, i: usize) -> [(usize, f64
     [(low, 1.0 - share), ((low + 1).min(extent - 1), share)]
 }
 
-/// `(N, Ca + Cb, H, W)`.
-pub(super) fn concat(a: Operand<'_>, b: Operand<'_>, output: Shape) -> Vec<f64> {
+/// The shape `(N, Ca + Cb, H, W)` and the numbers.
+pub(super) fn concat(a: Operand<'_>, b: Operand<'_>) -> (Shape, Vec<f64>) {
     let (a, b) = (View::new(a), View::new(b));
+    let [n, ca, h, w] = a.dims;
+    let output = Shape::new(&[n, ca + b.dims[1], h, w]).expect("its parts have valid shapes");
     let mut y = Canvas::zeros(output);
     for at @ [n, c, i, j] in indices(y.dims) {
-        let from_a = c < a.dims[1];
-        *y.at(at) = if from_a { a.at(at) } else { b.at([n, c - a.dims[1], i, j]) };
+        let from_a = c < ca;
+        *y.at(at) = if from_a { a.at(at) } else { b.at([n, c - ca, i, j]) };
     }
-    y.data
+    (output, y.data)
 }
 
 /// `(N, channels, H, W)`.
