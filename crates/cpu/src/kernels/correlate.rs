@@ -82,8 +82,8 @@ pub(crate) fn correlate(
 /// Widths of output-channel blocks that the inner kernel is compiled for, widest first.
 fn widths() -> &'static [usize] {
     match isa() {
-        Isa::Avx512 => &[8, 6, 4, 2, 1],
-        Isa::Avx2 | Isa::Portable => &[6, 4, 2, 1],
+        Isa::Avx512 | Isa::Portable16 => &[8, 6, 4, 2, 1],
+        Isa::Avx2 | Isa::Neon | Isa::Portable => &[6, 4, 2, 1],
     }
 }
 
@@ -150,10 +150,10 @@ fn block_plain(tile: Tile<'_>, width: usize) {
     // SAFETY: plain arithmetic needs no instruction set.
     unsafe {
         match width {
-            6 => run::<Plain, 6, 1>(tile),
-            4 => run::<Plain, 4, 1>(tile),
-            2 => run::<Plain, 2, 2>(tile),
-            1 => run::<Plain, 1, 4>(tile),
+            6 => run::<Plain<8>, 6, 1>(tile),
+            4 => run::<Plain<8>, 4, 1>(tile),
+            2 => run::<Plain<8>, 2, 2>(tile),
+            1 => run::<Plain<8>, 1, 4>(tile),
             _ => unreachable!("blocks have the widths of `widths`"),
         }
     }

@@ -89,7 +89,7 @@ fn strip(
             // SAFETY: `isa` has seen AVX2 and FMA on this machine.
             Isa::Avx2 => unsafe { all_avx2(&operands, strip.flat(), sums) },
             // SAFETY: plain arithmetic needs no instruction set.
-            _ => unsafe { all::<Plain>(&operands, strip.flat(), sums) },
+            _ => unsafe { all::<Plain<8>>(&operands, strip.flat(), sums) },
         }
     });
 }
