@@ -80,14 +80,16 @@ macro_rules! curve {
     };
 }
 
-curve!(
-    Identity,
-    value(self, z) = z,
-    slope(dy) = {
-        let _ = z;
+impl Curve for Identity {
+    #[inline(always)]
+    unsafe fn value<V: Simd>(self, z: V) -> V {
+        z
+    }
+    #[inline(always)]
+    unsafe fn slope<V: Simd>(self, _: V, dy: V) -> V {
         dy
     }
-);
+}
 curve!(
     Relu,
     value(self, z) = z.at_least(V::splat(0.0)),

@@ -70,6 +70,8 @@ fn detect() -> Isa {
 pub(crate) unsafe trait Simd: Copy {
     /// Number of lanes, at most 16.
     const LANES: usize;
+    /// Number of registers, 8, 16 or 32: kernels keep most of them full of sums.
+    const REGISTERS: usize;
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);

@@ -6,6 +6,7 @@ use std::arch::aarch64::*;
 // SAFETY: NEON belongs to every 64-bit Arm processor; unaligned loads and stores of 4 floats.
 unsafe impl Simd for float32x4_t {
     const LANES: usize = 4;
+    const REGISTERS: usize = 32;
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: NEON belongs to the target.

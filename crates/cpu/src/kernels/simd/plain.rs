@@ -10,6 +10,8 @@ pub(crate) struct Plain<const N: usize>(pub(crate) [f32; N]);
 // SAFETY: plain arithmetic runs everywhere; loads and stores touch exactly LANES floats.
 unsafe impl<const N: usize> Simd for Plain<N> {
     const LANES: usize = N;
+    /// As AVX-512 for sixteen lanes; eight take two of the sixteen registers that any target has.
+    const REGISTERS: usize = if N == 16 { 32 } else { 8 };
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Plain([x; N])

@@ -30,6 +30,7 @@ unsafe fn permuted(a: __m512, b: __m512, [first, second]: &[[i32; 16]; 2]) -> [_
 // SAFETY: used only inside functions compiled for AVX-512; unaligned loads and stores of 16 floats.
 unsafe impl Simd for __m512 {
     const LANES: usize = 16;
+    const REGISTERS: usize = 32;
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: by the trait's contract the instruction set is present.
@@ -197,6 +198,7 @@ unsafe fn fours([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
 // SAFETY: used only inside functions compiled for AVX2 and FMA; unaligned loads and stores of 8 floats.
 unsafe impl Simd for __m256 {
     const LANES: usize = 8;
+    const REGISTERS: usize = 16;
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: by the trait's contract the instruction set is present.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 const MARGIN: usize = 32;
 
 /// Weights of an axis, followed by zeros for [`MARGIN`].
-struct Axis {
+pub(crate) struct Axis {
     /// Of pixel `i` in output `2 i`; that of pixel `i - 1` is one minus it.
     even: Vec<f32>,
     /// Of pixel `i + 1` in output `2 i + 1`; that of pixel `i` is one minus it.
