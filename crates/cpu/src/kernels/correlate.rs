@@ -9,7 +9,7 @@
 use super::pack::{Strip, blocks, pack_weights, strips};
 use super::planes::Planes;
 use super::share::{Parts, with_scratch};
-use super::simd::{Isa, Plain, Simd, isa};
+use super::simd::{Isa, Simd, isa};
 use fovea_graph::Activation;
 use rayon::prelude::*;
 
@@ -81,7 +81,7 @@ pub(crate) fn correlate(
 /// Widths of output-channel blocks that the inner kernel is compiled for, widest first.
 fn widths() -> &'static [usize] {
     match isa() {
-        Isa::Avx512 => &[8, 6, 4, 2, 1],
+        Isa::Avx512 | Isa::Neon | Isa::Portable16 => &[8, 6, 4, 2, 1],
         Isa::Avx2 | Isa::Portable => &[6, 4, 2, 1],
     }
 }
@@ -91,19 +91,12 @@ fn strip_block(strip: &Strip, width: usize, input: &[f32], plane: usize, weights
     let offsets: Vec<usize> =
         (0..strip.kernel * strip.kernel).map(|t| t / strip.kernel * strip.pitch + t % strip.kernel).collect();
     let tile = Tile { input, plane, offsets: &offsets, weights, flat: strip.flat(), sums };
-    match isa() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa` has seen AVX-512 and FMA on this machine.
-        Isa::Avx512 => unsafe { block_avx512(tile, width) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa` has seen AVX2 and FMA on this machine.
-        Isa::Avx2 => unsafe { block_avx2(tile, width) },
-        _ => block_plain(tile, width),
-    }
+    // SAFETY: the kernel asks for nothing but its instruction set.
+    unsafe { block(tile, width) }
 }
 
 /// Operands of [`run`].
-struct Tile<'a> {
+pub(crate) struct Tile<'a> {
     input: &'a [f32],
     plane: usize,
     offsets: &'a [usize],
@@ -112,47 +105,30 @@ struct Tile<'a> {
     sums: &'a mut [f32],
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
-fn block_avx512(tile: Tile<'_>, width: usize) {
-    use std::arch::x86_64::__m512;
-    // SAFETY: compiled for AVX-512.
-    unsafe {
-        match width {
-            8 => run::<__m512, 8, 3>(tile),
-            6 => run::<__m512, 6, 4>(tile),
-            4 => run::<__m512, 4, 6>(tile),
-            2 => run::<__m512, 2, 8>(tile),
-            1 => run::<__m512, 1, 8>(tile),
-            _ => unreachable!("blocks have the widths of `widths`"),
-        }
-    }
+super::simd::per_isa! {
+    /// One block of output channels.
+    unsafe fn block(tile: Tile<'_>, width: usize) = block_lanes;
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn block_avx2(tile: Tile<'_>, width: usize) {
-    use std::arch::x86_64::__m256;
-    // SAFETY: compiled for AVX2 and FMA.
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn block_lanes<V: Simd>(tile: Tile<'_>, width: usize) {
+    // SAFETY: inlined into code compiled for `V`, as this function is.
     unsafe {
-        match width {
-            6 => run::<__m256, 6, 2>(tile),
-            4 => run::<__m256, 4, 3>(tile),
-            2 => run::<__m256, 2, 4>(tile),
-            1 => run::<__m256, 1, 8>(tile),
-            _ => unreachable!("blocks have the widths of `widths`"),
-        }
-    }
-}
-
-fn block_plain(tile: Tile<'_>, width: usize) {
-    // SAFETY: plain arithmetic needs no instruction set.
-    unsafe {
-        match width {
-            6 => run::<Plain, 6, 1>(tile),
-            4 => run::<Plain, 4, 1>(tile),
-            2 => run::<Plain, 2, 2>(tile),
-            1 => run::<Plain, 1, 4>(tile),
+        match (V::REGISTERS, width) {
+            (32, 8) => run::<V, 8, 3>(tile),
+            (32, 6) => run::<V, 6, 4>(tile),
+            (32, 4) => run::<V, 4, 6>(tile),
+            (32, 2) => run::<V, 2, 8>(tile),
+            (16 | 32, 1) => run::<V, 1, 8>(tile),
+            (16, 6) => run::<V, 6, 2>(tile),
+            (16, 4) => run::<V, 4, 3>(tile),
+            (16, 2) => run::<V, 2, 4>(tile),
+            (8, 6) => run::<V, 6, 1>(tile),
+            (8, 4) => run::<V, 4, 1>(tile),
+            (8, 2) => run::<V, 2, 2>(tile),
+            (8, 1) => run::<V, 1, 4>(tile),
             _ => unreachable!("blocks have the widths of `widths`"),
         }
     }

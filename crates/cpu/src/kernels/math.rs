@@ -1,32 +1,62 @@
-//! Elementary functions from multiplications and additions alone, so that loops over them are vectorised and give the
-//! same bits on every machine.
+//! Elementary functions from multiplications and additions alone: for registers, and for single floats in loops that the
+//! compiler vectorises.
 
-/// e^x with a relative error below 2e-7; 0 below -87.3, largest finite beyond 88.
+use super::simd::{Plain, Simd};
+
+/// `[e^(sign x) / 2^n, 2^n]` for every lane of an `x` between -87.3 and 88 (times the sign), the first factor about one; their product has
+/// a relative error below 2e-7. `sign` is 1 or -1.
 ///
 /// Range reduction to `2^n e^r`, `|r| <= ln(2)/2`, then the Taylor polynomial of degree 6 (remainder 1.3e-8).
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn exp_parts<V: Simd>(x: V, sign: f32) -> [V; 2] {
+    // Adding 1.5 * 2^23 rounds to an integer, which the low bits then hold; 127 more makes it a float's exponent.
+    const ROUND: f32 = 12_582_912.0 + 127.0;
+    // SAFETY: inlined into code compiled for `V`, as this function is.
+    unsafe {
+        let biased = x.mul_add(V::splat(sign * std::f32::consts::LOG2_E), V::splat(ROUND));
+        let n = biased.sub(V::splat(ROUND));
+        // ln 2 in two parts, the first short enough that its product with n is exact. This is r times the sign.
+        let r = n.mul_add(V::splat(sign * -0.693_359_4), x);
+        let r = n.mul_add(V::splat(sign * 2.121_944_4e-4), r);
+        let mut p = V::splat(1.0 / 720.0);
+        for factor in [sign / 120.0, 1.0 / 24.0, sign / 6.0, 0.5, sign, 1.0] {
+            p = p.mul_add(r, V::splat(factor));
+        }
+        [p, biased.to_exponent()]
+    }
+}
+
+/// 1 / (1 + e^-x) for every lane; NaN stays.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+pub(crate) unsafe fn sigmoid_lanes<V: Simd>(x: V) -> V {
+    // SAFETY: inlined into code compiled for `V`, as this function is.
+    unsafe {
+        let x = x.at_least(V::splat(-88.0)).at_most(V::splat(87.3));
+        let [factor, power] = exp_parts(x, -1.0);
+        let one = V::splat(1.0);
+        one.div(factor.mul_add(power, one))
+    }
+}
+
+/// e^x with a relative error below 2e-7; 0 below -87.3, largest finite beyond 88.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer.
-    let clamped = x.clamp(-87.3, 88.0);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = (clamped - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let mut p = 1.0 / 720.0;
-    p = p * r + 1.0 / 120.0;
-    p = p * r + 1.0 / 24.0;
-    p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
-    p = p * r + 1.0;
-    p = p * r + 1.0;
-    // Through i32 directly: the value is within -126..=127, and NaN gives an exponent of zero times a NaN polynomial.
-    let n = (n + ROUND).to_bits().wrapping_sub(ROUND.to_bits());
-    let scaled = p * f32::from_bits(n.wrapping_add(127) << 23);
-    if x < -87.3 { 0.0 } else { scaled }
+    // SAFETY: plain arithmetic needs no instruction set.
+    let [factor, power] = unsafe { exp_parts(Plain([x.clamp(-87.3, 88.0)]), 1.0) };
+    if x < -87.3 { 0.0 } else { factor.0[0] * power.0[0] }
 }
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+    // SAFETY: plain arithmetic needs no instruction set.
+    unsafe { sigmoid_lanes(Plain([x])) }.0[0]
 }
 
 /// Adds sixteen lanes in float64, in order.

@@ -4,13 +4,17 @@
 //! `x`, so that no pre-activation is kept: `dz = dy f'(z)`, and per (image, channel) the sums of `dz` and `dz xh` give
 //! everything else.
 
-use super::math::{fold, lane_sum, sigmoid};
-use super::simd::vectorised;
+use super::activate::{CHUNK as TASK, Curve, with_curve};
+use super::simd::{Simd, per_isa, registers};
 use fovea_graph::{Activation, Affine, StatsOver};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Floats reduced in f32 before float64 takes over.
 const CHUNK: usize = 4096;
+
+/// Registers that each sum is spread over.
+const UNROLL: usize = 2;
 
 /// Extents of the input and of its statistics.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +59,11 @@ impl Norm {
 pub(crate) fn stats([images, channels, pixels]: [usize; 3], over: StatsOver, x: &[f32], y: &mut [f32]) {
     let groups = y.len() / 2 / if over == StatsOver::Image { images } else { 1 };
     let width = channels / groups;
-    let planes: Vec<Moments> =
-        x.par_chunks(pixels).map(|plane| merged(plane.chunks(CHUNK).map(chunk_moments))).collect();
+    let planes: Vec<Moments> = x
+        .par_chunks(pixels)
+        .with_min_len(planes_per_task(pixels))
+        .map(|plane| merged(plane.chunks(CHUNK).map(moments)))
+        .collect();
     y.par_chunks_mut(2).enumerate().for_each(|(s, y)| {
         let (row, group) = (s / groups, s % groups);
         let images = if over == StatsOver::Image { row..row + 1 } else { 0..images };
@@ -78,53 +85,109 @@ fn merged(parts: impl Iterator<Item = Moments>) -> Moments {
     })
 }
 
-vectorised! {
-    /// Two passes over a chunk that stays in the first-level cache: no cancellation.
-    fn chunk_moments(x: &[f32]) -> Moments {
-        let n = x.len() as f64;
-        let mean = lane_sum(x) / n;
-        let about = mean as f32;
-        let (mut squares, (whole, rest)) = ([0f32; 16], x.as_chunks::<16>());
-        for chunk in whole {
-            for i in 0..16 { let d = chunk[i] - about; squares[i] += d * d; }
-        }
-        for (lane, v) in squares.iter_mut().zip(rest) { let d = v - about; *lane += d * d; }
-        let shift = mean - f64::from(about);
-        [n, mean, fold(&squares) - n * shift * shift]
+/// Two passes over a chunk that stays in the first-level cache: no cancellation.
+fn moments(x: &[f32]) -> Moments {
+    let (n, mut sums) = (x.len() as f64, [0.0; 2]);
+    // SAFETY: the kernel asks for nothing but its instruction set.
+    unsafe { deviations(x, 0.0, &mut sums) };
+    let about = (sums[0] / n) as f32;
+    // SAFETY: as above.
+    unsafe { deviations(x, about, &mut sums) };
+    [n, f64::from(about) + sums[0] / n, sums[1] - sums[0] * sums[0] / n]
+}
+
+per_isa! {
+    /// Sums of `x - about` and of its square.
+    unsafe fn deviations(x: &[f32], about: f32, to: &mut [f64; 2]) = deviations_lanes;
+}
+
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn deviations_lanes<V: Simd>(x: &[f32], about: f32, to: &mut [f64; 2]) {
+    // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of the slice.
+    unsafe {
+        let about = V::splat(about);
+        let mut sums = [[V::splat(0.0); 2]; UNROLL];
+        registers!(V, UNROLL, x.len(), |at, live, k| {
+            let d = V::load_first(x.as_ptr().add(at), live).sub(about).keep(live);
+            sums[k] = [sums[k][0].add(d), d.mul_add(d, sums[k][1])];
+        });
+        *to = total(&sums);
     }
+}
+
+/// Both sums over the registers, in order, in float64.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn total<V: Simd>(sums: &[[V; 2]; UNROLL]) -> [f64; 2] {
+    let mut to = [0.0; 2];
+    for [a, b] in sums {
+        // SAFETY: compiled for `V`.
+        let (a, b) = unsafe { (a.sum(), b.sum()) };
+        to = [to[0] + f64::from(a), to[1] + f64::from(b)];
+    }
+    to
 }
 
 /// `y = f(gamma xh + beta)`.
 pub(crate) fn forward(norm: &Norm, x: &[f32], stats: &[f32], gamma: &[f32], beta: &[f32], y: &mut [f32]) {
-    y.par_chunks_mut(norm.pixels).zip(x.par_chunks(norm.pixels)).enumerate().for_each(|(plane, (y, x))| {
-        let a = norm.affines(plane, stats, gamma, beta);
-        apply(norm.activation, a.scale, a.shift, x, y);
+    y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).enumerate().for_each(|(task, (y, x))| {
+        for (plane, own) in spans(task * TASK, y.len(), norm.pixels) {
+            let a = norm.affines(plane, stats, gamma, beta);
+            // SAFETY: the kernel asks for nothing but its instruction set.
+            unsafe { apply(norm.activation, a, &x[own.clone()], &mut y[own]) };
+        }
     });
 }
 
-vectorised! {
-    fn apply(activation: Activation, scale: f32, shift: f32, x: &[f32], y: &mut [f32]) {
-        let pairs = y.iter_mut().zip(x);
-        match activation {
-            Activation::Identity => for (y, x) in pairs { *y = scale * x + shift; },
-            Activation::Relu => for (y, x) in pairs { let z = scale * x + shift; *y = if z < 0.0 { 0.0 } else { z }; },
-            Activation::LeakyRelu { slope } => {
-                for (y, x) in pairs { let z = scale * x + shift; *y = if z < 0.0 { slope * z } else { z }; }
-            }
-            Activation::Silu => for (y, x) in pairs { let z = scale * x + shift; *y = z * sigmoid(z); },
-            Activation::Sigmoid => for (y, x) in pairs { *y = sigmoid(scale * x + shift); },
+/// The parts in each plane of `length` floats from `start` on of all planes: the plane and a range from `start`.
+fn spans(start: usize, length: usize, pixels: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let end = start + length;
+    (start / pixels..end.div_ceil(pixels)).map(move |plane| {
+        let own = start.max(plane * pixels)..end.min((plane + 1) * pixels);
+        (plane, own.start - start..own.end - start)
+    })
+}
+
+/// Planes that one task should have at least: small ones are not worth a task each.
+fn planes_per_task(pixels: usize) -> usize {
+    (TASK / pixels).max(1)
+}
+
+per_isa! {
+    unsafe fn apply(activation: Activation, a: Affines, x: &[f32], y: &mut [f32]) = apply_lanes;
+}
+
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn apply_lanes<V: Simd>(activation: Activation, a: Affines, x: &[f32], y: &mut [f32]) {
+    assert!(x.len() == y.len());
+    // SAFETY: compiled for `V`.
+    let (scale, shift) = unsafe { (V::splat(a.scale), V::splat(a.shift)) };
+    with_curve!(activation, f => registers!(V, x.len(), |at, live| {
+        // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of both slices.
+        unsafe {
+            let z = V::load_first(x.as_ptr().add(at), live).mul_add(scale, shift);
+            f.value(z).store_first(y.as_mut_ptr().add(at), live);
         }
-    }
+    }));
 }
 
 /// `(N, C, 2)`: sums of `dz` and of `dz xh` per plane; `inputs` are x, stats, gamma, beta, dy.
 pub(crate) fn grad_sums(norm: &Norm, inputs: &[&[f32]], y: &mut [f32]) {
     let planes = inputs[0].par_chunks(norm.pixels).zip(inputs[4].par_chunks(norm.pixels));
-    y.par_chunks_mut(2).zip(planes).enumerate().for_each(|(plane, (y, (x, dy)))| {
+    let tasks = y.par_chunks_mut(2).zip(planes).with_min_len(planes_per_task(norm.pixels));
+    tasks.enumerate().for_each(|(plane, (y, (x, dy)))| {
         let a = norm.affines(plane, inputs[1], inputs[2], inputs[3]);
         let mut total = [0f64; 2];
         for (x, dy) in x.chunks(CHUNK).zip(dy.chunks(CHUNK)) {
-            let part = chunk_sums(norm.activation, a, x, dy);
+            let mut part = [0f64; 2];
+            // SAFETY: the kernel asks for nothing but its instruction set.
+            unsafe { sums(norm.activation, a, x, dy, &mut part) };
             total = [total[0] + part[0], total[1] + part[1]];
         }
         y.copy_from_slice(&total.map(|v| v as f32));
@@ -152,81 +215,71 @@ pub(crate) fn grad_input(norm: &Norm, inputs: &[&[f32]], dx: &mut [f32]) {
         mean[1] += f64::from(gamma[c]) * f64::from(sums[2 * plane + 1]);
     }
     let set = (norm.images / norm.rows * (norm.channels / norm.groups) * norm.pixels) as f64;
-    let planes = inputs[0].par_chunks(norm.pixels).zip(inputs[4].par_chunks(norm.pixels));
-    dx.par_chunks_mut(norm.pixels).zip(planes).enumerate().for_each(|(plane, (dx, (x, dy)))| {
-        let a = norm.affines(plane, inputs[1], gamma, inputs[3]);
-        let c = plane % norm.channels;
-        let mean = means[norm.statistic(plane / norm.channels, c)].map(|m| (m / set) as f32);
-        chunk_grad(norm.activation, a, mean, x, dy, dx);
+    let operands = inputs[0].par_chunks(TASK).zip(inputs[4].par_chunks(TASK));
+    dx.par_chunks_mut(TASK).zip(operands).enumerate().for_each(|(task, (dx, (x, dy)))| {
+        for (plane, own) in spans(task * TASK, dx.len(), norm.pixels) {
+            let a = norm.affines(plane, inputs[1], gamma, inputs[3]);
+            let mean = means[norm.statistic(plane / norm.channels, plane % norm.channels)];
+            let mean = mean.map(|m| (m / set) as f32);
+            // SAFETY: the kernel asks for nothing but its instruction set.
+            unsafe { grad(norm.activation, a, mean, &x[own.clone()], &dy[own.clone()], &mut dx[own]) };
+        }
     });
 }
 
-/// Evaluates `$body` with `$f` bound to `(z, dy) -> dz = dy f'(z)` of an activation: the choice is made once, outside of the
-/// loops, so that each loop is vectorised.
-macro_rules! with_derivative {
-    ($activation:expr, $f:ident => $body:expr) => {
-        match $activation {
-            Activation::Identity => {
-                let $f = |_: f32, dy: f32| dy;
-                $body
-            }
-            Activation::Relu => {
-                let $f = |z: f32, dy: f32| if z > 0.0 { dy } else { 0.0 };
-                $body
-            }
-            Activation::LeakyRelu { slope } => {
-                let $f = |z: f32, dy: f32| if z > 0.0 { dy } else { slope * dy };
-                $body
-            }
-            Activation::Silu => {
-                let $f = |z: f32, dy: f32| {
-                    let s = sigmoid(z);
-                    dy * s * (1.0 + z * (1.0 - s))
-                };
-                $body
-            }
-            Activation::Sigmoid => {
-                let $f = |z: f32, dy: f32| {
-                    let s = sigmoid(z);
-                    dy * s * (1.0 - s)
-                };
-                $body
-            }
-        }
-    };
+per_isa! {
+    /// Sums of `dz` and of `dz xh`.
+    unsafe fn sums(activation: Activation, a: Affines, x: &[f32], dy: &[f32], to: &mut [f64; 2]) = sums_lanes;
 }
 
-vectorised! {
-    fn chunk_sums(activation: Activation, a: Affines, x: &[f32], dy: &[f32]) -> [f64; 2] {
-        with_derivative!(activation, f => sums_of(a, x, dy, f))
-    }
-}
-
-/// Sums of `dz` and `dz xh`, sixteen lanes at a time.
+/// # Safety
+/// Must be inlined into code compiled for `V`.
 #[inline(always)]
-fn sums_of(a: Affines, x: &[f32], dy: &[f32], derivative: impl Fn(f32, f32) -> f32) -> [f64; 2] {
-    let (mut shift, mut scale) = ([0f32; 16], [0f32; 16]);
-    let ((whole, rest), (whole_dy, rest_dy)) = (x.as_chunks::<16>(), dy.as_chunks::<16>());
-    for (x, dy) in whole.iter().zip(whole_dy) {
-        for i in 0..16 {
-            let dz = derivative(a.scale * x[i] + a.shift, dy[i]);
-            shift[i] += dz;
-            scale[i] += dz * (a.rstd * x[i] - a.offset);
-        }
-    }
-    for (i, (x, dy)) in rest.iter().zip(rest_dy).enumerate() {
-        let dz = derivative(a.scale * x + a.shift, *dy);
-        shift[i] += dz;
-        scale[i] += dz * (a.rstd * x - a.offset);
-    }
-    [fold(&shift), fold(&scale)]
+unsafe fn sums_lanes<V: Simd>(activation: Activation, a: Affines, x: &[f32], dy: &[f32], to: &mut [f64; 2]) {
+    assert!(x.len() == dy.len());
+    // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of both slices. Lanes that do not exist are zero in dy
+    // and add nothing.
+    with_curve!(activation, f => unsafe {
+        let (scale, shift) = (V::splat(a.scale), V::splat(a.shift));
+        let (rstd, offset) = (V::splat(a.rstd), V::splat(-a.offset));
+        let mut sums = [[V::splat(0.0); 2]; UNROLL];
+        registers!(V, UNROLL, x.len(), |at, live, k| {
+            let x = V::load_first(x.as_ptr().add(at), live);
+            let dy = V::load_first(dy.as_ptr().add(at), live);
+            let dz = f.slope(x.mul_add(scale, shift), dy);
+            sums[k] = [sums[k][0].add(dz), x.mul_add(rstd, offset).mul_add(dz, sums[k][1])];
+        });
+        *to = total(&sums);
+    });
 }
 
-vectorised! {
-    fn chunk_grad(activation: Activation, a: Affines, mean: [f32; 2], x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        with_derivative!(activation, f => for (d, (x, dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-            let xh = a.rstd * x - a.offset;
-            *d = a.scale * f(a.scale * x + a.shift, *dy) - a.rstd * (mean[0] + xh * mean[1]);
+per_isa! {
+    /// `dx`, given the means of `dxh` and of `dxh xh`.
+    unsafe fn grad(activation: Activation, a: Affines, mean: [f32; 2], x: &[f32], dy: &[f32], dx: &mut [f32]) = grad_lanes;
+}
+
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn grad_lanes<V: Simd>(
+    activation: Activation,
+    a: Affines,
+    mean: [f32; 2],
+    x: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    assert!(x.len() == dx.len() && dy.len() == dx.len());
+    // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of the slices.
+    with_curve!(activation, f => unsafe {
+        let (scale, shift) = (V::splat(a.scale), V::splat(a.shift));
+        // -r (mean(dxh) + xh mean(dxh xh)) as an affine map of x.
+        let slope = V::splat(-a.rstd * a.rstd * mean[1]);
+        let level = V::splat(a.rstd * (a.offset * mean[1] - mean[0]));
+        registers!(V, x.len(), |at, live| {
+            let x = V::load_first(x.as_ptr().add(at), live);
+            let dz = f.slope(x.mul_add(scale, shift), V::load_first(dy.as_ptr().add(at), live));
+            dz.mul_add(scale, x.mul_add(slope, level)).store_first(dx.as_mut_ptr().add(at), live);
         });
-    }
+    });
 }

@@ -10,7 +10,7 @@ use super::correlate::Correlation;
 use super::pack::{Strip, strips};
 use super::planes::Planes;
 use super::share::{Parts, with_scratch};
-use super::simd::{Isa, Plain, Simd, isa};
+use super::simd::Simd;
 use rayon::prelude::*;
 
 /// Packed strips take at most this many floats.
@@ -81,21 +81,13 @@ fn strip(
         }
         let operands =
             Operands { xs, plane, dys, dy_plane, kernel: o.kernel, pitch: strip.pitch, inputs: o.inputs };
-        match isa() {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `isa` has seen AVX-512 and FMA on this machine.
-            Isa::Avx512 => unsafe { all_avx512(&operands, strip.flat(), sums) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `isa` has seen AVX2 and FMA on this machine.
-            Isa::Avx2 => unsafe { all_avx2(&operands, strip.flat(), sums) },
-            // SAFETY: plain arithmetic needs no instruction set.
-            _ => unsafe { all::<Plain>(&operands, strip.flat(), sums) },
-        }
+        // SAFETY: the kernel asks for nothing but its instruction set.
+        unsafe { all(&operands, strip.flat(), sums) };
     });
 }
 
 /// Packed planes of one strip.
-struct Operands<'a> {
+pub(crate) struct Operands<'a> {
     xs: &'a [f32],
     plane: usize,
     dys: &'a [f32],
@@ -105,18 +97,8 @@ struct Operands<'a> {
     inputs: usize,
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,fma")]
-fn all_avx512(operands: &Operands<'_>, flat: usize, sums: &mut [f32]) {
-    // SAFETY: compiled for AVX-512.
-    unsafe { all::<std::arch::x86_64::__m512>(operands, flat, sums) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn all_avx2(operands: &Operands<'_>, flat: usize, sums: &mut [f32]) {
-    // SAFETY: compiled for AVX2 and FMA.
-    unsafe { all::<std::arch::x86_64::__m256>(operands, flat, sums) }
+super::simd::per_isa! {
+    unsafe fn all(operands: &Operands<'_>, flat: usize, sums: &mut [f32]) = all_lanes;
 }
 
 /// All chunks, channel pairs and taps of a strip.
@@ -124,7 +106,7 @@ fn all_avx2(operands: &Operands<'_>, flat: usize, sums: &mut [f32]) {
 /// # Safety
 /// Must be inlined into code compiled for `V`.
 #[inline(always)]
-unsafe fn all<V: Simd>(p: &Operands<'_>, flat: usize, sums: &mut [f32]) {
+unsafe fn all_lanes<V: Simd>(p: &Operands<'_>, flat: usize, sums: &mut [f32]) {
     let channels = p.dys.len() / p.dy_plane;
     for start in (0..flat).step_by(CHUNK) {
         let steps = CHUNK.min(flat - start).div_ceil(V::LANES);

@@ -1,19 +1,17 @@
 //! Max-pooling and its adjoint.
 
+use super::activate::CHUNK as TASK;
+use super::simd::{Simd, per_isa, registers};
 use fovea_tensor::Window;
 use rayon::prelude::*;
 
 /// `planes` of (H, W) to (Ho, Wo).
 pub(crate) fn forward(window: Window, [h, w]: [usize; 2], [ho, wo]: [usize; 2], x: &[f32], y: &mut [f32]) {
-    y.par_chunks_mut(ho * wo).zip(x.par_chunks(h * w)).for_each(|(y, x)| {
+    let planes = y.par_chunks_mut(ho * wo).zip(x.par_chunks(h * w));
+    planes.with_min_len(TASK.div_ceil(h * w)).for_each(|(y, x)| {
         if is_halving(window) {
-            for (row, y) in y.chunks_exact_mut(wo).enumerate() {
-                let (a, b) = (&x[2 * row * w..][..2 * wo], &x[(2 * row + 1) * w..][..2 * wo]);
-                for ((y, a), b) in y.iter_mut().zip(a.chunks_exact(2)).zip(b.chunks_exact(2)) {
-                    *y = larger(larger(larger(a[0], a[1]), b[0]), b[1]);
-                }
-            }
-            return;
+            // SAFETY: the kernel asks for nothing but its instruction set.
+            return unsafe { halve(w, x, y) };
         }
         for (k, y) in y.iter_mut().enumerate() {
             *y = x[argmax(window, [h, w], [k / wo, k % wo], x)];
@@ -31,37 +29,78 @@ pub(crate) fn grad(
     dx: &mut [f32],
 ) {
     let planes = x.par_chunks(h * w).zip(dy.par_chunks(ho * wo));
-    dx.par_chunks_mut(h * w).zip(planes).for_each(|(dx, (x, dy))| {
-        dx.fill(0.0);
+    dx.par_chunks_mut(h * w).zip(planes).with_min_len(TASK.div_ceil(h * w)).for_each(|(dx, (x, dy))| {
         if is_halving(window) {
-            for (row, dy) in dy.chunks_exact(wo).enumerate() {
-                let (above, below) = x[2 * row * w..(2 * row + 2) * w].split_at(w);
-                let (to_above, to_below) = dx[2 * row * w..(2 * row + 2) * w].split_at_mut(w);
-                halving_grad(above, below, dy, to_above, to_below);
-            }
-            return;
+            // SAFETY: the kernel asks for nothing but its instruction set.
+            return unsafe { halve_grad(w, x, dy, dx) };
         }
+        dx.fill(0.0);
         for (k, g) in dy.iter().enumerate() {
             dx[argmax(window, [h, w], [k / wo, k % wo], x)] += g;
         }
     });
 }
 
-super::simd::vectorised! {
-    /// Without branches: a pixel gets the gradient when none of its window is larger and none before it as large.
-    fn halving_grad(above: &[f32], below: &[f32], dy: &[f32], to_above: &mut [f32], to_below: &mut [f32]) {
-        let pairs = above.as_chunks::<2>().0.iter().zip(below.as_chunks::<2>().0).zip(dy);
-        let places = to_above.as_chunks_mut::<2>().0.iter_mut().zip(to_below.as_chunks_mut::<2>().0);
-        for (((a, b), g), (ta, tb)) in pairs.zip(places) {
-            let most = larger(larger(larger(a[0], a[1]), b[0]), b[1]);
-            // A NaN passes its gradient on.
-            let is = [a[0], a[1], b[0], b[1]].map(|v| (v >= most) | most.is_nan());
-            ta[0] = if is[0] { *g } else { 0.0 };
-            ta[1] = if is[1] & !is[0] { *g } else { 0.0 };
-            tb[0] = if is[2] & !(is[0] | is[1]) { *g } else { 0.0 };
-            tb[1] = if is[3] & !(is[0] | is[1] | is[2]) { *g } else { 0.0 };
-        }
+per_isa! {
+    /// Largest of each square of two by two pixels of one plane.
+    unsafe fn halve(w: usize, x: &[f32], y: &mut [f32]) = halve_lanes;
+}
+
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn halve_lanes<V: Simd>(w: usize, x: &[f32], y: &mut [f32]) {
+    let wo = w / 2;
+    for (x, y) in x.chunks_exact(2 * w).zip(y.chunks_exact_mut(wo)) {
+        registers!(V, wo, |at, live| {
+            // SAFETY: compiled for `V`; `2 live` pixels from `2 at` on lie inside of both rows, half as many inside of the output's.
+            unsafe {
+                let above = V::load_two(x.as_ptr().add(2 * at), 2 * live);
+                let below = V::load_two(x.as_ptr().add(w + 2 * at), 2 * live);
+                let [even, odd] = above[0].larger(below[0]).unzip(above[1].larger(below[1]));
+                even.larger(odd).store_first(y.as_mut_ptr().add(at), live);
+            }
+        });
     }
+}
+
+per_isa! {
+    /// Adjoint of [`halve`], writing all of `dx`.
+    unsafe fn halve_grad(w: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) = halve_grad_lanes;
+}
+
+/// Without branches: a pixel takes the gradient that is left when it is not below the largest. Below a NaN is nothing, so the
+/// first pixel of its window passes its gradient on.
+///
+/// # Safety
+/// Must be inlined into code compiled for `V`.
+#[inline(always)]
+unsafe fn halve_grad_lanes<V: Simd>(w: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let wo = w / 2;
+    assert!(x.len() == dx.len());
+    let pairs = x.chunks_exact(2 * w).zip(dy.chunks_exact(wo));
+    let mut rows = dx.chunks_exact_mut(2 * w);
+    for ((x, dy), dx) in pairs.zip(&mut rows) {
+        registers!(V, wo, |at, live| {
+            // SAFETY: compiled for `V`; `2 live` pixels from `2 at` on lie inside of both rows, half as many inside of the gradient's.
+            unsafe {
+                let above = V::load_two(x.as_ptr().add(2 * at), 2 * live);
+                let below = V::load_two(x.as_ptr().add(w + 2 * at), 2 * live);
+                let ([a, b], [c, d]) = (above[0].unzip(above[1]), below[0].unzip(below[1]));
+                let (most, none) = (a.larger(b).larger(c.larger(d)), V::splat(0.0));
+                let g = V::load_first(dy.as_ptr().add(at), live);
+                let (first, rest) = (a.if_below(most, none, g), a.if_below(most, g, none));
+                let (second, rest) = (b.if_below(most, none, rest), b.if_below(most, rest, none));
+                let (third, rest) = (c.if_below(most, none, rest), c.if_below(most, rest, none));
+                V::store_two(first.zip(second), dx.as_mut_ptr().add(2 * at), 2 * live);
+                V::store_two(third.zip(rest), dx.as_mut_ptr().add(w + 2 * at), 2 * live);
+            }
+        });
+        // A last odd column or row belongs to no window.
+        dx[2 * wo..w].fill(0.0);
+        dx[w + 2 * wo..].fill(0.0);
+    }
+    rows.into_remainder().fill(0.0);
 }
 
 fn is_halving(window: Window) -> bool {
@@ -69,14 +108,8 @@ fn is_halving(window: Window) -> bool {
 }
 
 /// NaN wins, as in PyTorch, so that it is not hidden.
-#[inline(always)]
 fn wins(candidate: f32, best: f32) -> bool {
     candidate > best || candidate.is_nan()
-}
-
-#[inline(always)]
-fn larger(best: f32, candidate: f32) -> f32 {
-    if wins(candidate, best) { candidate } else { best }
 }
 
 /// Index of the first largest pixel of a window.

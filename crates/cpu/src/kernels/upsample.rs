@@ -1,4 +1,8 @@
 //! Upsampling by an integer factor, and its adjoint: one sparse matrix per axis, rows first.
+//!
+//! The factor 2 has kernels of its own; those here serve the others.
+
+mod double;
 
 use super::simd::vectorised;
 use fovea_graph::Resize;
@@ -36,6 +40,9 @@ fn axis(mode: Resize, extent: usize, factor: usize) -> Vec<Tap> {
 
 /// `planes` of (H, W) to (fH, fW).
 pub(crate) fn forward(mode: Resize, factor: usize, [h, w]: [usize; 2], x: &[f32], y: &mut [f32]) {
+    if factor == 2 {
+        return double::forward(mode, [h, w], x, y);
+    }
     let (rows, columns) = (axis(mode, h, factor), axis(mode, w, factor));
     let wide = w * factor;
     y.par_chunks_mut(h * w * factor * factor).zip(x.par_chunks(h * w)).for_each(|(y, x)| {
@@ -51,6 +58,9 @@ pub(crate) fn forward(mode: Resize, factor: usize, [h, w]: [usize; 2], x: &[f32]
 
 /// Adjoint: every output row adds its share to two input rows, in order, after its columns were gathered likewise.
 pub(crate) fn grad(mode: Resize, factor: usize, [h, w]: [usize; 2], dy: &[f32], dx: &mut [f32]) {
+    if factor == 2 {
+        return double::grad(mode, [h, w], dy, dx);
+    }
     let (rows, columns) = (axis(mode, h, factor), axis(mode, w, factor));
     let wide = w * factor;
     dx.par_chunks_mut(h * w).zip(dy.par_chunks(h * w * factor * factor)).for_each(|(dx, dy)| {
