@@ -125,7 +125,7 @@ impl Forward<'_> {
         each(together, c.inputs, |channel| {
             let place = Place { plane: v_plane, channels: c.inputs, channel };
             with_scratch(floats, |scratch| {
-                for &piece in &pieces {
+                for piece in &pieces {
                     let pixels = self.x.plane_and_next(piece.image, channel);
                     // SAFETY: each channel is one task's alone.
                     unsafe { transform::inputs(pixels, tiles, piece, &parts, place, scratch) };
@@ -148,7 +148,7 @@ impl Forward<'_> {
             let place = Place { plane: m_plane, channels: c.outputs, channel };
             let bias = self.epilogue.bias.map_or(0.0, |b| b[channel]);
             with_scratch(floats, |scratch| {
-                for &piece in &pieces {
+                for piece in &pieces {
                     let start = (piece.image * c.outputs + channel) * pixels;
                     let target = Target { data: self.y, start, bias, epilogue: self.epilogue };
                     // SAFETY: each channel is one task's alone, and its tiles are in this chunk alone.

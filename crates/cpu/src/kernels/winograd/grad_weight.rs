@@ -150,7 +150,7 @@ impl<'a> Work<'a> {
                 let (parts, plane, channels, channel) =
                     if task < ins { (&v, planes[0], ins, task) } else { (&g, planes[1], outs, task - ins) };
                 let place = Place { plane, channels, channel };
-                for &piece in pieces {
+                for piece in pieces {
                     // SAFETY: each channel of each side is one task's alone.
                     unsafe {
                         if task < ins {

@@ -28,7 +28,7 @@ per_isa! {
     ///
     /// # Safety
     /// No other task may use the piece's pixels in `y` meanwhile.
-    unsafe fn outputs(m: &[f32], place: Place, tiles: &Tiles, piece: Piece, y: &Target<'_>, scratch: &mut [f32])
+    unsafe fn outputs(m: &[f32], place: Place, tiles: &Tiles, piece: &Piece, y: &Target<'_>, scratch: &mut [f32])
         = inverse;
 }
 
@@ -39,7 +39,7 @@ unsafe fn inverse<V: Simd>(
     m: &[f32],
     place: Place,
     tiles: &Tiles,
-    piece: Piece,
+    piece: &Piece,
     y: &Target<'_>,
     scratch: &mut [f32],
 ) {
@@ -70,13 +70,13 @@ unsafe fn inverse<V: Simd>(
         }
     }
     let [h, w] = tiles.extent;
-    for run in tiles.runs(piece.first, piece.tiles) {
+    for run in &piece.own {
         let width = (4 * run.tiles).min(w - 4 * run.column);
         for row in 0..4.min(h - 4 * run.row) {
             let start = y.start + (4 * run.row + row) * w + 4 * run.column;
             // SAFETY: pixels of this piece, this task's alone by the caller's promise.
             let to = unsafe { y.data.part(start..start + width) };
-            finish_row(&scratch[row * wide + 4 * run.before..][..width], y.bias, y.epilogue.activation, to);
+            finish_row(&scratch[row * wide + 4 * run.at..][..width], y.bias, y.epilogue.activation, to);
         }
     }
 }

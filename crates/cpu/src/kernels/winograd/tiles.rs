@@ -21,7 +21,7 @@ pub(super) struct Tiles {
 }
 
 /// Consecutive tiles of one image within a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) image: usize,
     /// First tile, at the start of a register.
@@ -29,18 +29,24 @@ pub(super) struct Piece {
     pub(super) tiles: usize,
     /// Its first register, counted from the start of the chunk.
     pub(super) register: usize,
+    /// From a tile's place in a list of tiles to that of the tile below it.
+    pub(super) below: usize,
+    /// Its tiles.
+    pub(super) own: Vec<Run>,
+    /// Its tiles and those below them.
+    pub(super) lower: Vec<Run>,
 }
 
-/// Consecutive tiles of one row within a piece.
+/// Consecutive tiles of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
-    /// Row of tiles.
+    /// Row of tiles; it may lie below the image's last row.
     pub(super) row: usize,
     /// First tile of the row.
     pub(super) column: usize,
     pub(super) tiles: usize,
-    /// Tiles of the range before this run.
-    pub(super) before: usize,
+    /// Its place in a list of tiles.
+    pub(super) at: usize,
 }
 
 impl Tiles {
@@ -88,25 +94,36 @@ impl Tiles {
             let count = (each - own).min(registers.end - at);
             let first = own * self.lanes;
             let tiles = (count * self.lanes).min(self.per_image() - first);
-            pieces.push(Piece { image, first, tiles, register: at - registers.start });
+            pieces.push(self.piece(image, first, tiles, at - registers.start));
             at += count;
         }
         pieces
     }
 
-    /// The runs of tiles `first..first + tiles`, which may go on below the image's last row.
-    pub(super) fn runs(&self, first: usize, tiles: usize) -> impl Iterator<Item = Run> + use<> {
-        let (columns, end) = (self.columns, first + tiles);
-        let mut at = first;
-        std::iter::from_fn(move || {
-            (at < end).then(|| {
-                let (row, column) = (at / columns, at % columns);
-                let count = (columns - column).min(end - at);
-                let run = Run { row, column, tiles: count, before: at - first };
-                at += count;
-                run
-            })
-        })
+    fn piece(&self, image: usize, first: usize, tiles: usize, register: usize) -> Piece {
+        let padded = tiles.next_multiple_of(self.lanes);
+        let own = self.runs(first, tiles, 0);
+        // Where the piece is longer than a row of tiles, its tiles and those below them are one range.
+        let (below, lower) = if tiles >= self.columns {
+            (self.columns, self.runs(first, tiles + self.columns, 0))
+        } else {
+            let under = self.runs(first + self.columns, tiles, padded);
+            (padded, own.iter().copied().chain(under).collect())
+        };
+        Piece { image, first, tiles, register, below, own, lower }
+    }
+
+    /// The runs of tiles `first..first + tiles`, placed from `at` on.
+    fn runs(&self, first: usize, tiles: usize, at: usize) -> Vec<Run> {
+        let mut runs = Vec::with_capacity(tiles / self.columns + 2);
+        let mut next = first;
+        while next < first + tiles {
+            let (row, column) = (next / self.columns, next % self.columns);
+            let count = (self.columns - column).min(first + tiles - next);
+            runs.push(Run { row, column, tiles: count, at: at + next - first });
+            next += count;
+        }
+        runs
     }
 }
 
@@ -129,11 +146,14 @@ mod tests {
                     assert_eq!(piece.image * tiles.per_image() + piece.first, next);
                     assert_eq!(piece.register, register);
                     register += piece.tiles.div_ceil(8);
-                    let runs: Vec<Run> = tiles.runs(piece.first, piece.tiles).collect();
-                    for run in &runs {
-                        assert_eq!(run.row * tiles.columns + run.column, piece.first + run.before);
+                    let own = piece.own.iter().map(|r| r.tiles).sum::<usize>();
+                    let lower = piece.lower.iter().map(|r| r.tiles).sum::<usize>();
+                    assert_eq!([own, lower], [piece.tiles, piece.tiles + piece.tiles.min(tiles.columns)]);
+                    for run in piece.own.iter().chain(&piece.lower) {
+                        let tile = run.row * tiles.columns + run.column;
+                        let under = piece.first + tiles.columns + run.at.wrapping_sub(piece.below);
+                        assert!(tile == piece.first + run.at || tile == under);
                     }
-                    assert_eq!(runs.iter().map(|r| r.tiles).sum::<usize>(), piece.tiles);
                     next += piece.tiles;
                 }
             }

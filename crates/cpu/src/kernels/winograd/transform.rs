@@ -6,7 +6,7 @@
 
 use super::POINTS;
 use super::lines::{Gradient, Input, Line};
-use super::tiles::{Piece, REGISTERS, Tiles};
+use super::tiles::{Piece, REGISTERS, Run, Tiles};
 use crate::kernels::share::Parts;
 use crate::kernels::simd::{Simd, per_isa};
 
@@ -30,29 +30,16 @@ impl Place {
     }
 }
 
-/// Extents of the scratch memory of one piece.
-#[derive(Clone, Copy)]
-struct Halves {
-    /// Tiles in whole registers.
-    tiles: usize,
-    /// From a tile to the one below it.
-    below: usize,
-    /// Floats of each of the 24 lists of tiles.
-    list: usize,
-}
-
-impl Halves {
-    fn new(tiles: &Tiles, count: usize) -> Self {
-        let padded = count.next_multiple_of(tiles.lanes);
-        let below = tiles.columns.min(padded);
-        Halves { tiles: padded, below, list: padded + below + 2 * tiles.lanes }
-    }
+/// Floats of each of the 24 lists of tiles for a piece of so many: its tiles and as many or a row of them below, each with a register
+/// behind them.
+fn list_floats(tiles: usize, below: usize, lanes: usize) -> usize {
+    tiles.next_multiple_of(lanes) + below + 2 * lanes
 }
 
 /// Floats of scratch memory for the pieces of a chunk of `registers`.
 pub(super) fn scratch_floats(tiles: &Tiles, registers: usize) -> usize {
-    let h = Halves::new(tiles, registers * tiles.lanes);
-    24 * h.list
+    let most = registers * tiles.lanes;
+    24 * list_floats(most, most.min(tiles.columns + tiles.lanes), tiles.lanes)
 }
 
 per_isa! {
@@ -62,7 +49,7 @@ per_isa! {
     /// # Safety
     /// No other task may use the piece's place in `to` meanwhile.
     unsafe fn inputs(
-        planes: [&[f32]; 2], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+        planes: [&[f32]; 2], tiles: &Tiles, piece: &Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
     ) = forward_inputs;
 }
 
@@ -72,7 +59,7 @@ per_isa! {
     /// # Safety
     /// No other task may use the piece's place in `to` meanwhile.
     unsafe fn gradients(
-        planes: [&[f32]; 2], tiles: &Tiles, piece: Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
+        planes: [&[f32]; 2], tiles: &Tiles, piece: &Piece, to: &Parts<'_>, place: Place, scratch: &mut [f32],
     ) = forward_gradients;
 }
 
@@ -82,7 +69,7 @@ per_isa! {
 unsafe fn forward_inputs<V: Simd>(
     planes: [&[f32]; 2],
     tiles: &Tiles,
-    piece: Piece,
+    piece: &Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
@@ -97,7 +84,7 @@ unsafe fn forward_inputs<V: Simd>(
 unsafe fn forward_gradients<V: Simd>(
     planes: [&[f32]; 2],
     tiles: &Tiles,
-    piece: Piece,
+    piece: &Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
@@ -115,33 +102,24 @@ unsafe fn forward_gradients<V: Simd>(
 unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
     planes: [&[f32]; 2],
     tiles: &Tiles,
-    piece: Piece,
+    piece: &Piece,
     to: &Parts<'_>,
     place: Place,
     scratch: &mut [f32],
 ) {
-    let halves = Halves::new(tiles, piece.tiles);
-    assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * halves.list);
-    let lists = &mut scratch[..24 * halves.list];
+    let list = list_floats(piece.tiles, piece.below, V::LANES);
+    assert!(tiles.lanes == V::LANES && V::LANES <= LANES && scratch.len() >= 24 * list);
+    let lists = &mut scratch[..24 * list];
     for row in 0..4 {
-        let lists = &mut lists[row * 6 * halves.list..(row + 1) * 6 * halves.list];
-        let needs_below = row + 4 < I;
-        // Where the piece is longer than a row of tiles, its tiles and those below them are one range.
-        let joined = piece.tiles >= halves.below && halves.below == tiles.columns;
-        let first = piece.tiles + if needs_below && joined { halves.below } else { 0 };
-        // SAFETY: compiled for `V`; ranges with a register behind them fit in each list.
-        unsafe {
-            rows::<V, L, I>(planes, tiles, [piece.first, first], row, lists, [0, halves.list]);
-            if needs_below && !joined {
-                let range = [piece.first + tiles.columns, piece.tiles];
-                rows::<V, L, I>(planes, tiles, range, row, lists, [halves.below, halves.list]);
-            }
-        }
+        let lists = &mut lists[row * 6 * list..(row + 1) * 6 * list];
+        let runs = if row + 4 < I { &piece.lower } else { &piece.own };
+        // SAFETY: compiled for `V`.
+        unsafe { rows::<V, L, I>(planes, tiles.extent, runs, row, lists) };
     }
-    for r in 0..halves.tiles / V::LANES {
+    for r in 0..piece.tiles.div_ceil(V::LANES) {
         let start = place.start(piece.register + r, V::LANES);
-        // SAFETY: compiled for `V`; reads stay inside the lists, as `halves.tiles + halves.below <= halves.list`; the parts are this
-        // task's alone by the caller's promise.
+        // SAFETY: compiled for `V`; reads stay inside the lists, which hold the padded tiles and `below` more; the parts are this task's
+        // alone by the caller's promise.
         unsafe {
             // One check for all 36 points, whose places grow.
             let last = (POINTS - 1) * place.plane + start;
@@ -150,7 +128,7 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
             for point in 0..6 {
                 let mut column = [V::splat(0.0); I];
                 for (i, pixel) in column.iter_mut().enumerate() {
-                    let at = ((i % 4) * 6 + point) * halves.list + r * V::LANES + i / 4 * halves.below;
+                    let at = ((i % 4) * 6 + point) * list + r * V::LANES + i / 4 * piece.below;
                     *pixel = V::load(lists.as_ptr().add(at));
                 }
                 let values = L::apply(column);
@@ -162,35 +140,34 @@ unsafe fn forward<V: Simd, L: Line<I, 6>, const I: usize>(
     }
 }
 
-/// Transforms row `row` of tiles `first..first + count` along the row, to six lists from `offset` on; a register of zeros follows.
+/// Transforms row `row` of the tiles of some runs along the row, to six lists; a register of zeros follows where the next run does not.
 ///
 /// # Safety
 /// Must be inlined into code compiled for `V`.
 #[inline(always)]
 unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
     [plane, ahead]: [&[f32]; 2],
-    tiles: &Tiles,
-    [first, count]: [usize; 2],
+    [h, w]: [usize; 2],
+    runs: &[Run],
     row: usize,
     lists: &mut [f32],
-    [offset, list]: [usize; 2],
 ) {
-    let [h, w] = tiles.extent;
-    let halo = (I - 4) / 2;
-    assert!(lists.len() >= 6 * list && offset + count + V::LANES <= list);
-    for run in tiles.runs(first, count) {
-        let at = offset + run.before;
+    let (halo, list) = ((I - 4) / 2, lists.len() / 6);
+    for (index, run) in runs.iter().enumerate() {
+        let (at, behind) = (run.at, run.at + run.tiles);
+        assert!(behind + V::LANES <= list);
         // Wraps below zero at the image's upper edge.
         let y = (4 * run.row + row).wrapping_sub(halo);
         if y >= h {
             for point in 0..6 {
-                lists[point * list + at..][..run.tiles].fill(0.0);
+                lists[point * list + at..][..run.tiles + V::LANES].fill(0.0);
             }
             continue;
         }
         let (left, end) = (y * w, (y + 1) * w);
         let (start, registers) = (left + 4 * run.column, run.tiles.div_ceil(V::LANES));
-        // SAFETY: compiled for `V`; a register of results starts inside the range and so ends at most a register behind it.
+        // SAFETY: compiled for `V`; a register of results starts inside the run and so ends at most a register behind it, as
+        // the zeros do.
         unsafe {
             let zero = V::splat(0.0);
             let mut before = if start > left { V::splat(plane[start - 1]) } else { zero };
@@ -217,10 +194,12 @@ unsafe fn rows<V: Simd, L: Line<I, 6>, const I: usize>(
                 }
                 (before, own) = (own[3], next);
             }
+            if runs.get(index + 1).is_none_or(|next| next.at != behind) {
+                for point in 0..6 {
+                    V::splat(0.0).store(lists.as_mut_ptr().add(point * list + behind));
+                }
+            }
         }
-    }
-    for point in 0..6 {
-        lists[point * list + offset + count..][..V::LANES].fill(0.0);
     }
 }
 
