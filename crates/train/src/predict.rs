@@ -137,7 +137,7 @@ impl Predictor {
         let probabilities = graph.push(Op::Activate { function }, &[forward.logits])?;
         graph.mark_output(probabilities);
         let fused = fuse(&graph);
-        let moved = |id| fused.value(id).expect("only pre-activations are merged away");
+        let moved = |id| fused.value(id).expect("only pre-activations and concatenations are merged away");
         let parameters: Vec<ValueId> = forward.parameters.iter().map(|&id| moved(id)).collect();
         let (image, probabilities) = (moved(image), moved(probabilities));
         let nodes = fused.graph.nodes().len();
