@@ -1,67 +1,17 @@
 //! Every kernel against the float64 reference, over shapes that straddle the edges of tiles, strips and blocks.
 #![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
 
+#[path = "support/check.rs"]
+mod check;
+
+use check::{STEP, check, random, run, value};
 use fovea_cpu::CpuExecutor;
 use fovea_graph::{
-    Activation, AdamRule, Affine, Channels, Executor, Graph, Op, Resize, StatsOver, Step, Storage, ValueId,
+    Activation, AdamRule, Affine, Channels, Executor, Graph, Op, Resize, StatsOver, Storage, ValueId,
     reference,
 };
-use fovea_tensor::{Shape, Stream, Window};
+use fovea_tensor::Window;
 use fovea_testkit::{assert_close_at, conv_geometries, tolerance};
-
-const STEP: Step = Step { seed: 5, index: 3 };
-
-fn random(dims: &[usize], name: &str) -> Vec<f32> {
-    let mut stream = Stream::new(11, name, [dims.len() as u32, dims.iter().sum::<usize>() as u32]);
-    (0..dims.iter().product()).map(|_| stream.normal()).collect()
-}
-
-/// Runs a pure op on the executor, after a run on NaN that would show through any stale scratch memory.
-fn run(op: Op, inputs: &[(Vec<usize>, Vec<f32>)]) -> (Shape, Vec<f32>) {
-    let mut graph = Graph::new();
-    let ids: Vec<ValueId> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, (dims, _))| graph.input(&format!("in{i}"), dims).unwrap())
-        .collect();
-    let out = graph.push(op, &ids).unwrap();
-    graph.mark_output(out);
-    let shape = graph.shape(out);
-    let mut executor = CpuExecutor::new(graph);
-    for (id, (_, data)) in ids.iter().zip(inputs) {
-        executor.write(*id, &vec![f32::NAN; data.len()]).unwrap();
-    }
-    executor.run(STEP, 0..1).unwrap();
-    for (id, (_, data)) in ids.iter().zip(inputs) {
-        executor.write(*id, data).unwrap();
-    }
-    executor.run(STEP, 0..1).unwrap();
-    let mut found = vec![f32::NAN; shape.count()];
-    executor.read(out, &mut found).unwrap();
-    (shape, found)
-}
-
-/// Compares with the reference; for linear ops the magnitude is the op applied to absolute values.
-fn check(op: Op, inputs: &[(Vec<usize>, Vec<f32>)], terms: usize, linear: bool) {
-    let (shape, found) = run(op, inputs);
-    let evaluate = |f: &dyn Fn(f32) -> f64| {
-        let wide: Vec<(Shape, Vec<f64>)> = inputs
-            .iter()
-            .map(|(dims, data)| (Shape::new(dims).unwrap(), data.iter().map(|&v| f(v)).collect()))
-            .collect();
-        let views: Vec<(Shape, &[f64])> = wide.iter().map(|(s, d)| (*s, d.as_slice())).collect();
-        reference::evaluate(&op, &views, shape, STEP)
-    };
-    let expected = evaluate(&|v| f64::from(v));
-    let largest = expected.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
-    let magnitudes = if linear { evaluate(&|v| f64::from(v.abs())) } else { vec![largest; expected.len()] };
-    let dims: Vec<_> = inputs.iter().map(|(dims, _)| dims.clone()).collect();
-    assert_close_at(&format!("{op:?} {dims:?}"), &found, &expected, &magnitudes, tolerance(op.name(), terms));
-}
-
-fn value(dims: &[usize], name: &str) -> (Vec<usize>, Vec<f32>) {
-    (dims.to_vec(), random(dims, name))
-}
 
 /// (N, Cin, Cout, H, W, K, stride, padding): the shared awkward list, and shapes around the tiles of this executor.
 fn geometries() -> Vec<[usize; 8]> {

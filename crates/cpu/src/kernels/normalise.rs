@@ -13,7 +13,8 @@ use std::ops::Range;
 /// Floats reduced in f32 before float64 takes over.
 const CHUNK: usize = 4096;
 
-/// Registers that each sum is spread over.
+/// Registers that each sum of deviations is spread over. The sums of the adjoint have one each: two would not fit beside the constants of
+/// a sigmoid.
 const UNROLL: usize = 2;
 
 /// Extents of the input and of its statistics.
@@ -29,13 +30,14 @@ pub(crate) struct Norm {
     pub(crate) activation: Activation,
 }
 
-/// What turns one plane's x into z and xh: `z = scale x + shift`, `xh = rstd x - offset`.
+/// What turns one plane's x into z and xh: `z = scale (x - mean) + shift`, `xh = rstd (x - mean)`. The difference comes first: it is
+/// exact where the mean is large beside the deviation.
 #[derive(Clone, Copy)]
 pub(crate) struct Affines {
     scale: f32,
     shift: f32,
+    mean: f32,
     rstd: f32,
-    offset: f32,
 }
 
 impl Norm {
@@ -50,8 +52,7 @@ impl Norm {
         let s = self.statistic(image, c);
         let (mean, var) = (stats[2 * s], stats[2 * s + 1]);
         let rstd = 1.0 / (var + self.epsilon).sqrt();
-        let scale = gamma[c] * rstd;
-        Affines { scale, shift: beta[c] - mean * scale, rstd, offset: mean * rstd }
+        Affines { scale: gamma[c] * rstd, shift: beta[c], mean, rstd }
     }
 }
 
@@ -122,7 +123,7 @@ unsafe fn deviations_lanes<V: Simd>(x: &[f32], about: f32, to: &mut [f64; 2]) {
 /// # Safety
 /// Must be inlined into code compiled for `V`.
 #[inline(always)]
-unsafe fn total<V: Simd>(sums: &[[V; 2]; UNROLL]) -> [f64; 2] {
+unsafe fn total<V: Simd>(sums: &[[V; 2]]) -> [f64; 2] {
     let mut to = [0.0; 2];
     for [a, b] in sums {
         // SAFETY: compiled for `V`.
@@ -167,11 +168,11 @@ per_isa! {
 unsafe fn apply_lanes<V: Simd>(activation: Activation, a: Affines, x: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len());
     // SAFETY: compiled for `V`.
-    let (scale, shift) = unsafe { (V::splat(a.scale), V::splat(a.shift)) };
+    let (mean, scale, shift) = unsafe { (V::splat(a.mean), V::splat(a.scale), V::splat(a.shift)) };
     with_curve!(activation, f => registers!(V, x.len(), |at, live| {
         // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of both slices.
         unsafe {
-            let z = V::load_first(x.as_ptr().add(at), live).mul_add(scale, shift);
+            let z = V::load_first(x.as_ptr().add(at), live).sub(mean).mul_add(scale, shift);
             f.value(z).store_first(y.as_mut_ptr().add(at), live);
         }
     }));
@@ -240,22 +241,22 @@ unsafe fn sums_lanes<V: Simd>(activation: Activation, a: Affines, x: &[f32], dy:
     // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of both slices. Lanes that do not exist are zero in dy
     // and add nothing.
     with_curve!(activation, f => unsafe {
-        let (scale, shift) = (V::splat(a.scale), V::splat(a.shift));
-        let (rstd, offset) = (V::splat(a.rstd), V::splat(-a.offset));
-        let mut sums = [[V::splat(0.0); 2]; UNROLL];
-        registers!(V, UNROLL, x.len(), |at, live, k| {
-            let x = V::load_first(x.as_ptr().add(at), live);
+        let (mean, scale, shift) = (V::splat(a.mean), V::splat(a.scale), V::splat(a.shift));
+        let mut sums = [V::splat(0.0); 2];
+        registers!(V, x.len(), |at, live| {
+            let d = V::load_first(x.as_ptr().add(at), live).sub(mean);
             let dy = V::load_first(dy.as_ptr().add(at), live);
-            let dz = f.slope(x.mul_add(scale, shift), dy);
-            sums[k] = [sums[k][0].add(dz), x.mul_add(rstd, offset).mul_add(dz, sums[k][1])];
+            let dz = f.slope(d.mul_add(scale, shift), dy);
+            sums = [sums[0].add(dz), d.mul_add(dz, sums[1])];
         });
-        *to = total(&sums);
+        *to = total(&[sums]);
+        to[1] *= f64::from(a.rstd);
     });
 }
 
 per_isa! {
     /// `dx`, given the means of `dxh` and of `dxh xh`.
-    unsafe fn grad(activation: Activation, a: Affines, mean: [f32; 2], x: &[f32], dy: &[f32], dx: &mut [f32]) = grad_lanes;
+    unsafe fn grad(activation: Activation, a: Affines, means: [f32; 2], x: &[f32], dy: &[f32], dx: &mut [f32]) = grad_lanes;
 }
 
 /// # Safety
@@ -264,7 +265,7 @@ per_isa! {
 unsafe fn grad_lanes<V: Simd>(
     activation: Activation,
     a: Affines,
-    mean: [f32; 2],
+    means: [f32; 2],
     x: &[f32],
     dy: &[f32],
     dx: &mut [f32],
@@ -272,14 +273,12 @@ unsafe fn grad_lanes<V: Simd>(
     assert!(x.len() == dx.len() && dy.len() == dx.len());
     // SAFETY: compiled for `V`; `live` floats from `at` on lie inside of the slices.
     with_curve!(activation, f => unsafe {
-        let (scale, shift) = (V::splat(a.scale), V::splat(a.shift));
-        // -r (mean(dxh) + xh mean(dxh xh)) as an affine map of x.
-        let slope = V::splat(-a.rstd * a.rstd * mean[1]);
-        let level = V::splat(a.rstd * (a.offset * mean[1] - mean[0]));
+        let (mean, scale, shift) = (V::splat(a.mean), V::splat(a.scale), V::splat(a.shift));
+        let (level, slope) = (V::splat(-a.rstd * means[0]), V::splat(-a.rstd * a.rstd * means[1]));
         registers!(V, x.len(), |at, live| {
-            let x = V::load_first(x.as_ptr().add(at), live);
-            let dz = f.slope(x.mul_add(scale, shift), V::load_first(dy.as_ptr().add(at), live));
-            dz.mul_add(scale, x.mul_add(slope, level)).store_first(dx.as_mut_ptr().add(at), live);
+            let d = V::load_first(x.as_ptr().add(at), live).sub(mean);
+            let dz = f.slope(d.mul_add(scale, shift), V::load_first(dy.as_ptr().add(at), live));
+            dz.mul_add(scale, d.mul_add(slope, level)).store_first(dx.as_mut_ptr().add(at), live);
         });
     });
 }
