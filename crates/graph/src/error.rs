@@ -47,6 +47,14 @@ pub enum GraphError {
         /// The value's name.
         value: String,
     },
+    /// Not even with every value made again does the graph fit.
+    #[error("a memory limit of {limit} bytes cannot be met: the least is {least} bytes")]
+    MemoryLimit {
+        /// The limit, bytes.
+        limit: usize,
+        /// The least limit that can be met, bytes.
+        least: usize,
+    },
 }
 
 /// Why an executor refused.

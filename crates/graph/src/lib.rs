@@ -14,7 +14,9 @@ mod infer;
 mod op;
 mod plan;
 mod print;
+mod recompute;
 pub mod reference;
+mod schedule;
 
 pub use error::{ExecuteError, GraphError};
 pub use executor::{Executor, Step};
@@ -22,3 +24,4 @@ pub use fuse::{Fused, fuse};
 pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};
 pub use op::{Activation, AdamRule, Affine, Hyper, Op, Resize, StatsOver};
 pub use plan::{ALIGN, Plan};
+pub use recompute::recompute;

@@ -74,6 +74,18 @@ pub enum TrainError {
         /// What differs.
         what: &'static str,
     },
+    /// Not even the most frugal way to compute fits.
+    #[error(
+        "{what} does not fit into {limit_mib} MiB: the least memory limit that can be met is {least_mib} MiB"
+    )]
+    MemoryLimit {
+        /// What was to be computed.
+        what: &'static str,
+        /// The limit, MiB.
+        limit_mib: usize,
+        /// The least limit that can be met, MiB.
+        least_mib: usize,
+    },
     /// No field of view was found or given.
     #[error("no field of view found: the image is dark everywhere; give a field mask")]
     NoField,

@@ -33,5 +33,8 @@ pub use trainer::{EpochStats, Observer, RunEnd, StepReport, Trainer};
 
 use fovea_graph::{Executor, Graph};
 
+/// Bytes in a MiB.
+const MIB: usize = 1 << 20;
+
 /// Makes the executor of a graph: the caller's choice of device.
 pub type MakeExecutor = dyn Fn(Graph) -> Box<dyn Executor> + Send + Sync;
