@@ -86,6 +86,21 @@ pub enum TrainError {
         /// The least limit that can be met, MiB.
         least_mib: usize,
     },
+    /// An image that needs more than the limit, by a network that cannot run in tiles.
+    #[error(
+        "the image takes {least_mib} MiB, more than the memory limit of {limit_mib} MiB, and {op} keeps it from being \
+         predicted in tiles ({rule}): raise the limit"
+    )]
+    NotTileable {
+        /// The limit, MiB.
+        limit_mib: usize,
+        /// The least limit that can be met, MiB.
+        least_mib: usize,
+        /// The operation in the way.
+        op: &'static str,
+        /// Why it is.
+        rule: &'static str,
+    },
     /// No field of view was found or given.
     #[error("no field of view found: the image is dark everywhere; give a field mask")]
     NoField,

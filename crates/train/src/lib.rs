@@ -16,6 +16,7 @@ mod program;
 mod record;
 mod schedule;
 mod state;
+mod tiles;
 mod trainer;
 
 pub use batch::{Batch, Sampler};

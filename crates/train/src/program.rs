@@ -160,8 +160,8 @@ impl StepProgram {
 
 impl Bank {
     /// The bank of a model in an inference graph.
-    pub(crate) fn of(parameters: &[ValueId]) -> Self {
-        Bank(parameters.iter().copied().map(Some).collect())
+    pub(crate) fn of(parameters: Vec<Option<ValueId>>) -> Self {
+        Bank(parameters)
     }
 
     /// Declares one value per entry, named `prefix.entry`; statistics only on demand.
