@@ -5,4 +5,5 @@ mod memory;
 mod predict;
 mod resume;
 mod steps;
+mod tiles;
 mod toy;

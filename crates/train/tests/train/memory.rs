@@ -65,7 +65,7 @@ fn a_limit_out_of_reach_names_the_least() {
 
 /// The published settings: what limits can be met (planned, not run).
 #[test]
-fn the_published_step_can_be_halved() {
+fn the_published_step_can_be_held_to_little_over_half() {
     let config = TrainConfig { batch: 4, ..TrainConfig::seed_profile() };
     let step = program(&config, 224);
     let (whole, least) = (mib(&step), least_mib(&step));
