@@ -51,10 +51,9 @@ fn extents(extent: usize, halo: usize, multiple: usize) -> Vec<(usize, usize)> {
     for count in 2..=extent / multiple {
         let tile = (extent + 2 * halo * (count - 1)).div_ceil(count).next_multiple_of(multiple);
         let tile = tile.max(2 * halo + multiple);
-        if tile >= found[found.len() - 1].1 {
-            break;
+        if tile < found[found.len() - 1].1 {
+            found.push((spans(extent, tile, halo).len(), tile));
         }
-        found.push((spans(extent, tile, halo).len(), tile));
     }
     found
 }

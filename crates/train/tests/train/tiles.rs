@@ -123,7 +123,9 @@ fn folded_batch_norm_gives_the_probabilities_of_the_plain_graph() {
         let folded = unet.inference([1, 3, 24, 16], Activation::Sigmoid).unwrap();
         let count = |name: &str| folded.graph.nodes().iter().filter(|n| n.op.name() == name).count();
         assert_eq!((count("normalise"), count("activate")), (0, kept));
-        assert!(folded.graph.nodes().len() < fovea_graph::fuse(&plain).graph.nodes().len());
+        let saved = fovea_graph::fuse(&plain).graph.nodes().len() - folded.graph.nodes().len();
+        // A SiLU that was merged into the normalisation becomes a node of its own again.
+        assert_eq!(saved, 6 - kept);
         let run = |graph: Graph, model: &[f32]| {
             let mut executor = toy::cpu(graph.clone());
             for entry in unet.parameters().entries() {
