@@ -142,12 +142,12 @@ impl Envelope {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify(&self, roster: &Roster) -> Result<(), SignatureError> {
-        self.header.verify(self.digest(), &self.signature, roster)
+        self.header.verify(body_digest(&self.body.0), &self.signature, roster)
     }
 
-    /// SHA-256 of the body.
-    pub fn digest(&self) -> Hash {
-        body_digest(&self.body.0)
+    /// What is signed, and the signature: SHA-256 of the body, bound to the header.
+    pub fn statement(&self) -> (Hash, Signature) {
+        (body_digest(&self.body.0), self.signature)
     }
 
     /// Decodes the body.

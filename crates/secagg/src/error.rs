@@ -77,6 +77,20 @@ pub enum Abort {
         /// About whom.
         dealer: SiteId,
     },
+    /// A site signed two different statements for one phase.
+    #[error("{site} signed two different statements for one phase and is excluded")]
+    Equivocation {
+        /// The site.
+        site: SiteId,
+    },
+    /// An attempt that this site has already taken part in, or an older one.
+    #[error("attempt {attempt} of round {round} is not newer than the last one joined")]
+    OldAttempt {
+        /// Round.
+        round: u32,
+        /// Attempt.
+        attempt: u16,
+    },
     /// This site already confirmed a set in this round.
     #[error("a set was already confirmed in round {round}")]
     SecondConfirmation {

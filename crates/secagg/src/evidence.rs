@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::envelope::{Envelope, Header};
+use crate::envelope::Header;
 use crate::hash::Hash;
 use crate::identity::{Roster, Signature};
 use crate::message::Phase;
@@ -64,11 +64,9 @@ impl Equivocation {
         }
     }
 
-    /// The evidence in two envelopes, if there is any.
-    pub fn between(first: &Envelope, second: &Envelope) -> Option<Self> {
-        let same_place = first.header == second.header && Self::is_once(first.header.phase);
-        let (a, b) = ((first.digest(), first.signature), (second.digest(), second.signature));
-        (same_place && a.0 != b.0).then_some(Self { header: first.header, first: a, second: b })
+    /// The evidence in two statements of one party for one phase, if there is any.
+    pub fn between(header: Header, first: (Hash, Signature), second: (Hash, Signature)) -> Option<Self> {
+        (Self::is_once(header.phase) && first.0 != second.0).then_some(Self { header, first, second })
     }
 
     /// The party that equivocated.
@@ -94,6 +92,7 @@ impl Equivocation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::Envelope;
     use crate::identity::Identity;
     use crate::message::Confirm;
     use crate::secret::Secret;
@@ -104,19 +103,24 @@ mod tests {
         let keys = vec![identity(0).public(), identity(1).public()];
         let roster = Roster::new(identity(9).public(), keys).unwrap();
         let header = |phase| Header { ctx: Hash([1; 32]), phase, from: SiteId(1) };
-        let envelope = |phase, byte, signer| {
+        let statement = |phase, byte, signer| {
             let body = Confirm { digest: Hash([byte; 32]) };
-            Envelope::open(&Envelope::seal(header(phase), &body, &identity(signer)).unwrap()).unwrap()
+            Envelope::open(&Envelope::seal(header(phase), &body, &identity(signer)).unwrap())
+                .unwrap()
+                .statement()
         };
-        let confirm = |byte, signer| envelope(Phase::Confirm, byte, signer);
-        let proof = Equivocation::between(&confirm(1, 1), &confirm(2, 1)).unwrap();
+        let between = |phase, a, b| Equivocation::between(header(phase), a, b);
+        let confirm = |byte, signer| statement(Phase::Confirm, byte, signer);
+        let proof = between(Phase::Confirm, confirm(1, 1), confirm(2, 1)).unwrap();
         assert_eq!(proof.check(&roster), Ok(SiteId(1)));
-        assert_eq!(Equivocation::between(&confirm(1, 1), &confirm(1, 1)), None);
-        assert_eq!(Equivocation::between(&confirm(1, 1), &envelope(Phase::Unmask, 2, 1)), None);
-        let chunks = [1, 2].map(|byte| envelope(Phase::MaskedChunk, byte, 1));
-        assert_eq!(Equivocation::between(&chunks[0], &chunks[1]), None);
+        assert_eq!(between(Phase::Confirm, confirm(1, 1), confirm(1, 1)), None);
+        let chunks = [1, 2].map(|byte| statement(Phase::MaskedChunk, byte, 1));
+        assert_eq!(between(Phase::MaskedChunk, chunks[0], chunks[1]), None);
+        // Statements of two phases do not convict, whatever they are called.
+        let mixed = between(Phase::Confirm, confirm(1, 1), statement(Phase::Unmask, 2, 1)).unwrap();
+        assert_eq!(mixed.check(&roster), Err(EvidenceError::Unsigned { from: SiteId(1) }));
         // A second body signed by somebody else does not convict the first signer.
-        let framed = Equivocation::between(&confirm(1, 1), &confirm(2, 0)).unwrap();
+        let framed = between(Phase::Confirm, confirm(1, 1), confirm(2, 0)).unwrap();
         assert_eq!(framed.check(&roster), Err(EvidenceError::Unsigned { from: SiteId(1) }));
         let same = Equivocation { second: proof.first, ..proof.clone() };
         assert_eq!(same.check(&roster), Err(EvidenceError::Same));

@@ -60,6 +60,11 @@ impl History {
         self.confirmed.contains_key(&round)
     }
 
+    /// Takes over a confirmation of an earlier run, read back from the journal.
+    pub fn remember(&mut self, round: u32, set: SiteSet) {
+        self.confirmed.insert(round, set);
+    }
+
     /// What was let through with a warning.
     pub fn notes(&self) -> &[AuditNote] {
         &self.notes
