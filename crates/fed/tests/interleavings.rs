@@ -139,7 +139,16 @@ impl Walk {
 
     /// Everything that decides what the site does from here on.
     fn fingerprint(&self) -> String {
-        let said: Vec<_> = self.said.iter().map(|(phase, bodies)| (*phase, bodies.len())).collect();
+        // What was confirmed and revealed counts by content; the rest differs by fresh keys only.
+        let content = |phase| matches!(phase, Phase::Confirm | Phase::Unmask);
+        let digest = |bodies: &BTreeSet<Vec<u8>>| {
+            Hash::of("said", &bodies.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        };
+        let said: Vec<_> = self
+            .said
+            .iter()
+            .map(|(phase, bodies)| (*phase, bodies.len(), content(*phase).then(|| digest(bodies))))
+            .collect();
         let text = format!("{:?}", self.site);
         let joined = text.split_once("joined: ").unwrap().1;
         let joined = joined.split_once("active").unwrap().0.to_owned();
@@ -172,6 +181,7 @@ fn no_order_of_messages_makes_a_site_say_two_things() {
     steps.extend([Step::Submit, Step::Restart]);
     let (mut seen, mut queue) = (BTreeSet::new(), VecDeque::from([Vec::new()]));
     let (mut walked, mut reached) = (0, BTreeSet::new());
+    let (mut confirmed, mut revealed) = (BTreeSet::new(), BTreeSet::new());
     while let Some(path) = queue.pop_front() {
         for &step in &steps {
             let mut path: Vec<Step> = path.clone();
@@ -180,6 +190,8 @@ fn no_order_of_messages_makes_a_site_say_two_things() {
             path.iter().for_each(|&step| walk.take(step, &sayings, &net));
             walked += 1;
             walk.check(&path);
+            confirmed.extend(walk.said.get(&Phase::Confirm).into_iter().flatten().cloned());
+            revealed.extend(walk.said.get(&Phase::Unmask).into_iter().flatten().cloned());
             reached.insert(walk.waiting());
             // A state reached before has all its continuations searched from there.
             if seen.insert(walk.fingerprint()) && path.len() < DEPTH {
@@ -190,7 +202,10 @@ fn no_order_of_messages_makes_a_site_say_two_things() {
     for phase in ["idle", "Advertised", "Shared", "Ready", "Uploaded", "Confirmed", "Following"] {
         assert!(reached.contains(phase), "{phase} was never reached: {reached:?}");
     }
-    assert!(walked > 100 && seen.len() > 10, "{walked} walks, {} states", seen.len());
+    // Both sets can be confirmed, each in its own walk, and both can be opened.
+    assert_eq!(confirmed.len(), 2);
+    assert_eq!(revealed.len(), 2);
+    assert!(walked > 200 && seen.len() > 20, "{walked} walks, {} states", seen.len());
 }
 
 /// The control: the messages do lead an obedient path to the end.

@@ -69,9 +69,13 @@ fn a_site_killed_at_any_write_says_the_same_or_drops_out() {
     assert!(finished_with >= 16 && finished_without >= 8, "{finished_with} {finished_without}");
 }
 
-/// A round of four sites, stopped before any message of `phase` reaches the coordinator.
+/// A round, stopped before any message of `phase` reaches the coordinator.
 fn stopped_at(phase: Phase) -> Net {
-    let mut net = Net::new(4);
+    stopped(4, phase)
+}
+
+fn stopped(sites: u16, phase: Phase) -> Net {
+    let mut net = Net::new(sites);
     let opened = net.open();
     net.run(opened, |sent| sent == phase);
     net
@@ -87,8 +91,11 @@ fn sent(effects: &[SiteEffect], wanted: Phase) -> Vec<Vec<u8>> {
 
 #[test]
 fn every_journalled_message_is_sent_again_byte_for_byte() {
-    for phase in [Phase::MaskedChunk, Phase::MaskedClose, Phase::Confirm, Phase::Unmask] {
-        let mut net = stopped_at(phase);
+    let pair = [Phase::MaskedChunk, Phase::MaskedClose].map(|phase| (2, phase));
+    let more =
+        [Phase::MaskedChunk, Phase::MaskedClose, Phase::Confirm, Phase::Unmask].map(|phase| (4, phase));
+    for (sites, phase) in pair.into_iter().chain(more) {
+        let mut net = stopped(sites, phase);
         let of_victim = |bytes: &&Vec<u8>| Envelope::open(bytes).unwrap().header.from == VICTIM;
         let before: Vec<_> = net.lost.iter().filter(of_victim).cloned().collect();
         assert!(!before.is_empty());
@@ -98,6 +105,21 @@ fn every_journalled_message_is_sent_again_byte_for_byte() {
             assert_eq!(sent(&effects, phase), before, "{phase:?}");
         }
     }
+}
+
+#[test]
+fn a_pair_finishes_its_round_after_a_restart_of_one_site() {
+    let mut net = stopped(2, Phase::MaskedClose);
+    let (mut effects, mut all) = (Vec::new(), Vec::new());
+    net.restart(VICTIM, &mut effects);
+    let again = sent(&effects, Phase::MaskedClose);
+    assert!(again.iter().all(|bytes| net.lost.contains(bytes)));
+    for bytes in std::mem::take(&mut net.lost) {
+        all.extend(net.coordinator.receive(&bytes, 0).unwrap());
+    }
+    net.finish(all);
+    assert_eq!(net.coordinator.state().model, [0.25; 5]);
+    assert!(net.sites.iter().all(|site| site.state() == net.coordinator.state()));
 }
 
 #[test]

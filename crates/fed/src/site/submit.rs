@@ -45,7 +45,7 @@ impl SiteMachine {
         };
         let phase = mem::replace(&mut active.phase, SitePhase::Out);
         let result = match phase {
-            SitePhase::Uploaded(state, Some(resend)) => self.again(&mut active, *state, resend, update),
+            SitePhase::Uploaded(state, Some(resend)) => self.again(&mut active, *state, &resend, update),
             phase => self.first(&mut active, phase, update, rounding, entropy),
         };
         let messages = match result {
@@ -110,7 +110,7 @@ impl SiteMachine {
         &self,
         active: &mut Active,
         state: Uploaded,
-        resend: Resend,
+        resend: &Resend,
         update: &LocalUpdate,
     ) -> Result<(Vec<Chunk>, MaskedClose), MachineError> {
         let uploaded = self
