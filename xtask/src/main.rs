@@ -1,10 +1,11 @@
-//! The project's own commands: repro, test, tidy, bench.
+//! The project's own commands: repro, test, tidy, spec, bench.
 //!
 //! Plain Rust instead of a makefile or shell scripts: the house rules parse the sources with the same crates that
 //! the compiler's own ecosystem uses, and they have unit tests. Run as `cargo xtask <command>`.
 
 mod forward;
 mod pipeline;
+mod spec;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Repro { arguments } => forward::run(forward::REPRO, &arguments),
         Command::Bench { arguments } => forward::run(forward::BENCH, &arguments),
         Command::Tidy => tidy::run(&root()),
+        Command::Spec => spec::run(&root()),
         Command::Test { only } => pipeline::run(&root(), only),
     }
 }
@@ -61,6 +63,8 @@ enum Command {
     },
     /// Check the house rules
     Tidy,
+    /// Check that every requirement of the secure aggregation names code and tests that exist
+    Spec,
     /// Run benches: builds `fovea-bench` in release mode and calls it with the same arguments
     #[command(disable_help_flag = true)]
     Bench {

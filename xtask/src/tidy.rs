@@ -1,4 +1,5 @@
-//! The house rules as a test: layers, file and function size, `unsafe`, shader headers, text, fixtures.
+//! The house rules as a test: layers, file and function size, `unsafe`, shader headers, text, fixtures, the
+//! specification's names.
 //!
 //! Every rule is a function from text to violations, so that its unit tests need no tree. The files are those that git
 //! tracks or would track; ignored folders (`target`, `data`) are never read.
@@ -9,6 +10,7 @@ mod source;
 mod text;
 mod tree;
 
+use crate::spec;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
@@ -30,10 +32,16 @@ pub fn report(root: &Path) -> anyhow::Result<bool> {
     Ok(violations.is_empty())
 }
 
+/// Every file of the tree.
+pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<File>> {
+    tree::files(root)
+}
+
 fn check(root: &Path) -> anyhow::Result<(usize, Vec<Violation>)> {
     let files = tree::files(root)?;
     let mut found = layers::check(root)?;
     found.extend(ops::check(&files));
+    found.extend(spec::check(&files));
     for file in &files {
         found.extend(text::check(file));
         if file.path.ends_with(".rs") {
@@ -46,12 +54,12 @@ fn check(root: &Path) -> anyhow::Result<(usize, Vec<Violation>)> {
 
 /// One broken rule at one place; printed as `path:line: rule: message (fix)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Violation {
-    path: String,
-    line: usize,
-    rule: &'static str,
-    message: String,
-    fix: &'static str,
+pub(crate) struct Violation {
+    pub path: String,
+    pub line: usize,
+    pub rule: &'static str,
+    pub message: String,
+    pub fix: &'static str,
 }
 
 impl fmt::Display for Violation {
@@ -62,24 +70,30 @@ impl fmt::Display for Violation {
 }
 
 /// One file of the tree, with `/` in its path on every system.
-struct File {
-    path: String,
-    bytes: Vec<u8>,
+pub(crate) struct File {
+    pub path: String,
+    pub bytes: Vec<u8>,
 }
 
 impl File {
     /// The contents where they are text.
-    fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.bytes).ok()
     }
 
-    fn violation(&self, line: usize, rule: &'static str, message: String, fix: &'static str) -> Violation {
+    pub(crate) fn violation(
+        &self,
+        line: usize,
+        rule: &'static str,
+        message: String,
+        fix: &'static str,
+    ) -> Violation {
         Violation { path: self.path.clone(), line, rule, message, fix }
     }
 }
 
 #[cfg(test)]
-fn file(path: &str, text: &str) -> File {
+pub(crate) fn file(path: &str, text: &str) -> File {
     File { path: path.to_owned(), bytes: text.as_bytes().to_vec() }
 }
 

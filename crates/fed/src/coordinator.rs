@@ -3,20 +3,25 @@
 //! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does
 //! not fit is refused without any effect. The machine holds no secret.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fovea_secagg::commit::Terms;
 use fovea_secagg::coordinator::{CollectA, CollectC, CollectM, CollectPair, CollectS, CollectU, Sum};
 use fovea_secagg::encode::{decode, decode_side};
+use fovea_secagg::envelope::Envelope;
 use fovea_secagg::error::Abort;
+use fovea_secagg::evidence::Equivocation;
+use fovea_secagg::hash::Hash;
+use fovea_secagg::identity::{Identity, Signature};
 use fovea_secagg::layout::Proven;
-use fovea_secagg::message::{COORDINATOR, Complaint, Envelope, Open, Phase, PublishClose};
+use fovea_secagg::message::{COORDINATOR, Complaint, Open, Phase, PublishClose};
 use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::vector::{chunks, side_to_bytes};
 use serde::Serialize;
 
 use crate::error::MachineError;
-use crate::job::Plan;
+use crate::manifest::SignedPlan;
 use crate::site::RoundResult;
 use crate::state::ServerState;
 
@@ -27,6 +32,8 @@ pub enum CoordinatorEffect {
     Send(SiteSet, Phase, Vec<u8>),
     /// The round is over; sites whose shares did not match their commitments are named.
     Finished(RoundResult, Vec<SiteId>),
+    /// A site signed two different statements for one phase: proof to be kept, and shown to the others.
+    Equivocated(Equivocation),
     /// The attempt is over without a sum, and the model unchanged.
     Ended {
         /// Round.
@@ -41,8 +48,11 @@ pub enum CoordinatorEffect {
 /// The coordinator of the federation.
 #[derive(Debug)]
 pub struct CoordinatorMachine {
-    plan: Arc<Plan>,
+    plan: Arc<SignedPlan>,
+    identity: Identity,
     state: ServerState,
+    /// Sites that equivocated.
+    excluded: BTreeSet<SiteId>,
     /// Attempts opened so far in the round `state.round`.
     attempts: u16,
     active: Option<Active>,
@@ -54,6 +64,8 @@ struct Active {
     proven: Proven,
     deadline_ms: u64,
     phase: Collecting,
+    /// What each site has signed for each phase in which it may speak once.
+    said: BTreeMap<(SiteId, Phase), (Hash, Signature)>,
 }
 
 #[derive(Debug)]
@@ -68,8 +80,8 @@ enum Collecting {
 
 impl CoordinatorMachine {
     /// A coordinator at the given state.
-    pub fn new(plan: Arc<Plan>, state: ServerState) -> Self {
-        Self { plan, state, attempts: 0, active: None }
+    pub fn new(plan: Arc<SignedPlan>, identity: Identity, state: ServerState) -> Self {
+        Self { plan, identity, state, excluded: BTreeSet::new(), attempts: 0, active: None }
     }
 
     /// The replicated state.
@@ -87,19 +99,23 @@ impl CoordinatorMachine {
         self.active.as_ref().map(|active| active.deadline_ms)
     }
 
-    /// Opens the next attempt with all sites of the plan; one under way is given up.
+    /// Opens the next attempt with all sites of the plan but those that equivocated; one under way is given
+    /// up.
     ///
     /// # Errors
     /// [`MachineError::Layout`] when the clips have grown beyond what can be encoded.
     pub fn open(&mut self, now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
-        let (round, attempt, invited) = (self.state.round, self.attempts, self.plan.roster());
+        let (round, attempt) = (self.state.round, self.attempts);
+        let invited: SiteSet =
+            self.plan.roster().iter().filter(|site| !self.excluded.contains(site)).collect();
         let (terms, proven) = self.state.terms(&self.plan, round, attempt, invited.clone())?;
         let body = Open { round, attempt, invited };
         let mut effects = Vec::new();
-        send_all(&terms, Phase::Open, &body, &mut effects)?;
+        self.send_all(&terms, Phase::Open, &body, &mut effects)?;
         let phase = Collecting::Keys(CollectA::open(Arc::clone(&terms)));
         self.attempts += 1;
-        self.active = Some(Active { terms, proven, deadline_ms: self.deadline(now_ms), phase });
+        let (deadline_ms, said) = (self.deadline(now_ms), BTreeMap::new());
+        self.active = Some(Active { terms, proven, deadline_ms, phase, said });
         Ok(effects)
     }
 
@@ -110,10 +126,14 @@ impl CoordinatorMachine {
     pub fn receive(&mut self, bytes: &[u8], now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
         let envelope = Envelope::open(bytes)?;
         let active = self.active.as_mut().ok_or(MachineError::Context)?;
-        if envelope.ctx != active.terms.ctx() {
+        if envelope.header.ctx != active.terms.ctx() {
             return Err(MachineError::Context);
         }
-        if envelope.phase == Phase::Complaint {
+        envelope.verify(self.plan.keys())?;
+        if let Some(evidence) = active.contradiction(&envelope) {
+            return Ok(self.exclude(evidence));
+        }
+        if envelope.header.phase == Phase::Complaint {
             return self.complaint(&envelope);
         }
         active.accept(&envelope)?;
@@ -126,25 +146,49 @@ impl CoordinatorMachine {
         if due { self.advance(now_ms) } else { Vec::new() }
     }
 
+    fn send_all<T: Serialize>(
+        &self,
+        terms: &Terms,
+        phase: Phase,
+        body: &T,
+        effects: &mut Vec<CoordinatorEffect>,
+    ) -> Result<(), MachineError> {
+        let bytes = Envelope::seal(terms.header(phase, COORDINATOR), body, &self.identity)?;
+        effects.push(CoordinatorEffect::Send(terms.attempt.invited.clone(), phase, bytes));
+        Ok(())
+    }
+
     fn deadline(&self, now_ms: u64) -> u64 {
         now_ms.saturating_add(self.plan.job().phase_timeout_ms)
+    }
+
+    /// Keeps the evidence, invites the site no more, and ends the attempt unless U3 is fixed already.
+    fn exclude(&mut self, evidence: Equivocation) -> Vec<CoordinatorEffect> {
+        let site = evidence.header.from;
+        self.excluded.insert(site);
+        let mut effects = vec![CoordinatorEffect::Equivocated(evidence)];
+        if let Some(active) = self.active.take_if(|active| !active.is_fixed()) {
+            effects.extend(self.end(&active.terms, false, Abort::Equivocation { site }.into()));
+        }
+        effects
     }
 
     fn complaint(&mut self, envelope: &Envelope) -> Result<Vec<CoordinatorEffect>, MachineError> {
         let Complaint { dealer } = envelope.body()?;
         let waits = matches!(&self.active, Some(Active { phase: Collecting::Uploads(state), .. })
-            if state.missing().contains(envelope.from));
+            if state.missing().contains(envelope.header.from));
         let Some(active) = self.active.take_if(|_| waits) else {
-            return Err(MachineError::OutOfPhase { phase: envelope.phase });
+            return Err(MachineError::OutOfPhase { phase: envelope.header.phase });
         };
-        Ok(self.end(&active.terms, false, Abort::Complaint { accuser: envelope.from, dealer }.into()))
+        let accuser = envelope.header.from;
+        Ok(self.end(&active.terms, false, Abort::Complaint { accuser, dealer }.into()))
     }
 
     /// Closes the current phase and opens the next.
     fn advance(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
         let Some(active) = self.active.take() else { return Vec::new() };
         let terms = Arc::clone(&active.terms);
-        let confirming = matches!(active.phase, Collecting::Confirmations(_) | Collecting::Reveals(_));
+        let confirming = active.is_fixed();
         let mut effects = Vec::new();
         match self.close(active, now_ms, &mut effects) {
             Ok(()) => effects,
@@ -162,18 +206,19 @@ impl CoordinatorMachine {
         let phase = match active.phase {
             Collecting::Keys(state) if terms.attempt.invited.len() == 2 => {
                 let (next, set) = state.close_pair()?;
-                send_all(terms, Phase::AdvertiseSet, &set, effects)?;
+                self.send_all(terms, Phase::AdvertiseSet, &set, effects)?;
                 Collecting::PairUploads(next)
             }
             Collecting::Keys(state) => {
                 let (next, set) = state.close()?;
-                send_all(terms, Phase::AdvertiseSet, &set, effects)?;
+                self.send_all(terms, Phase::AdvertiseSet, &set, effects)?;
                 Collecting::Shares(next)
             }
             Collecting::Shares(state) => {
                 let (next, relayed) = state.close()?;
                 for (to, set) in relayed {
-                    let bytes = Envelope::seal(terms.ctx(), Phase::ShareSet, COORDINATOR, &set)?;
+                    let header = terms.header(Phase::ShareSet, COORDINATOR);
+                    let bytes = Envelope::seal(header, &set, &self.identity)?;
                     let to = std::iter::once(to).collect();
                     effects.push(CoordinatorEffect::Send(to, Phase::ShareSet, bytes));
                 }
@@ -181,12 +226,12 @@ impl CoordinatorMachine {
             }
             Collecting::Uploads(state) => {
                 let (next, announce) = state.close()?;
-                send_all(terms, Phase::Announce, &announce, effects)?;
+                self.send_all(terms, Phase::Announce, &announce, effects)?;
                 Collecting::Confirmations(next)
             }
             Collecting::Confirmations(state) => {
                 let (next, set) = state.close()?;
-                send_all(terms, Phase::ConfirmSet, &set, effects)?;
+                self.send_all(terms, Phase::ConfirmSet, &set, effects)?;
                 Collecting::Reveals(next)
             }
             Collecting::PairUploads(state) => {
@@ -211,10 +256,11 @@ impl CoordinatorMachine {
         let average = decode(proven, &sum.words, sum.complete.len())?;
         let (chunks, root) = chunks(&sum.words);
         for chunk in chunks {
-            send_all(terms, Phase::PublishChunk, &chunk, effects)?;
+            self.send_all(terms, Phase::PublishChunk, &chunk, effects)?;
         }
-        let close = PublishClose { root, side: side_to_bytes(&sum.side), complete: sum.complete.clone() };
-        send_all(terms, Phase::PublishClose, &close, effects)?;
+        let (side, complete, quorum) = (side_to_bytes(&sum.side), sum.complete.clone(), sum.quorum.clone());
+        let close = PublishClose { root, side, complete, quorum };
+        self.send_all(terms, Phase::PublishClose, &close, effects)?;
         self.state.apply(&self.plan, terms.attempt.round, &average);
         self.attempts = 0;
         let result = RoundResult {
@@ -222,7 +268,7 @@ impl CoordinatorMachine {
             complete: sum.complete.clone(),
             samples: average.samples,
             clipped: average.clipped,
-            means: decode_side(&sum.side, average.samples),
+            means: decode_side(&sum.side[..terms.side_values()], average.samples),
             model: self.state.model_hash(),
         };
         effects.push(CoordinatorEffect::Finished(result, sum.blamed.clone()));
@@ -238,7 +284,7 @@ impl CoordinatorMachine {
             self.attempts = 0;
         }
         let mut effects = Vec::new();
-        if send_all(terms, Phase::Abandon, &(), &mut effects).is_err() {
+        if self.send_all(terms, Phase::Abandon, &(), &mut effects).is_err() {
             effects.clear();
         }
         effects.push(CoordinatorEffect::Ended { round, attempt, error });
@@ -247,16 +293,31 @@ impl CoordinatorMachine {
 }
 
 impl Active {
+    /// Whether U3 is fixed.
+    fn is_fixed(&self) -> bool {
+        matches!(self.phase, Collecting::Confirmations(_) | Collecting::Reveals(_))
+    }
+
+    /// Remembers what a site says; evidence if it said something else before.
+    fn contradiction(&mut self, envelope: &Envelope) -> Option<Equivocation> {
+        let (header, statement) = (envelope.header, envelope.statement());
+        if !Equivocation::is_once(header.phase) {
+            return None;
+        }
+        let first = *self.said.entry((header.from, header.phase)).or_insert(statement);
+        Equivocation::between(header, first, statement)
+    }
+
     fn accept(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
-        let from = envelope.from;
-        match (&mut self.phase, envelope.phase) {
-            (Collecting::Keys(state), Phase::Advertise) => state.accept(from, &envelope.body()?)?,
+        let from = envelope.header.from;
+        match (&mut self.phase, envelope.header.phase) {
+            (Collecting::Keys(state), Phase::Advertise) => state.accept(from, &envelope.signed()?)?,
             (Collecting::Shares(state), Phase::Share) => state.accept(from, &envelope.body()?)?,
             (Collecting::Uploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
             (Collecting::Uploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
             (Collecting::PairUploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
             (Collecting::PairUploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
-            (Collecting::Confirmations(state), Phase::Confirm) => state.accept(from, &envelope.body()?)?,
+            (Collecting::Confirmations(state), Phase::Confirm) => state.accept(from, &envelope.signed()?)?,
             (Collecting::Reveals(state), Phase::Unmask) => state.accept(from, &envelope.body()?)?,
             (_, phase) => return Err(MachineError::OutOfPhase { phase }),
         };
@@ -273,15 +334,4 @@ impl Active {
             Collecting::Reveals(state) => state.missing(),
         }
     }
-}
-
-fn send_all<T: Serialize>(
-    terms: &Terms,
-    phase: Phase,
-    body: &T,
-    effects: &mut Vec<CoordinatorEffect>,
-) -> Result<(), MachineError> {
-    let bytes = Envelope::seal(terms.ctx(), phase, COORDINATOR, body)?;
-    effects.push(CoordinatorEffect::Send(terms.attempt.invited.clone(), phase, bytes));
-    Ok(())
 }

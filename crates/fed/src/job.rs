@@ -1,11 +1,13 @@
 //! The job description: what is trained together, by whom, and under which rules. Data, not code: every party
 //! computes the same digest of it.
 
+use std::sync::Arc;
+
 use fovea_secagg::hash::Hash;
-use fovea_secagg::history::MultiRoundPolicy;
+use fovea_secagg::history::{BATCH_MIN, MultiRoundPolicy};
+use fovea_secagg::identity::{Roster, RosterError};
 use fovea_secagg::layout::{Layout, LayoutError, Proven};
 use fovea_secagg::sets::{Profile, SiteId, SiteSet, ThresholdRule};
-use fovea_secagg::site::pair::TwoPartyAcknowledged;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::ClipRule;
@@ -30,7 +32,7 @@ pub struct Job {
     pub sites_min: u16,
     /// Which coordinator the thresholds defend against.
     pub profile: Profile,
-    /// Colluding sites tolerated; `None` takes ceil(n/3) - 1.
+    /// Colluding sites tolerated; `None` takes ceil(n/3) - 1 of all n sites.
     pub colluders_max: Option<u16>,
     /// Largest sample count of a site; a power of two.
     pub weight_max: u32,
@@ -88,6 +90,29 @@ pub enum JobError {
         /// Given.
         sites: usize,
     },
+    /// A batch of sites too small to hide one.
+    #[error("batches of {size} sites: need at least {BATCH_MIN}")]
+    Batch {
+        /// Size asked for.
+        size: u16,
+    },
+    /// A roster that does not fit the sites.
+    #[error(transparent)]
+    Roster(RosterError),
+    /// Not one public key per site.
+    #[error("{keys} public keys for {sites} sites")]
+    Keys {
+        /// Sites of the roster.
+        keys: usize,
+        /// Sites of the job.
+        sites: usize,
+    },
+    /// A site that has not signed the manifest.
+    #[error("{name} has not signed this manifest; every site signs before the first round")]
+    ManifestNotSigned {
+        /// The site.
+        name: String,
+    },
     /// Two sites without both acknowledgements.
     #[error(
         "two sites see each other's update: set ack_two_party_disclosure for {name}, or add a third site"
@@ -125,30 +150,48 @@ pub enum JobError {
     Thresholds(String),
 }
 
+impl From<RosterError> for JobError {
+    fn from(error: RosterError) -> Self {
+        match error {
+            RosterError::Sites { found } => Self::Sites { found },
+            RosterError::RepeatedKey { .. } => Self::Roster(error),
+        }
+    }
+}
+
 /// A checked job with its roster and parameter table: everything public that all parties share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     job: Job,
     sites: Vec<SiteConfig>,
     parameters: Vec<Parameter>,
+    keys: Arc<Roster>,
     digest: Hash,
 }
 
 impl Plan {
-    /// Checks a job. Site `i` gets number `i`.
+    /// Checks a job. Site `i` gets number `i` and the roster's key `i`.
     ///
     /// # Errors
     /// [`JobError`] names the field to change.
-    pub fn new(job: Job, sites: Vec<SiteConfig>, parameters: Vec<Parameter>) -> Result<Self, JobError> {
+    pub fn new(
+        job: Job,
+        sites: Vec<SiteConfig>,
+        parameters: Vec<Parameter>,
+        keys: Roster,
+    ) -> Result<Self, JobError> {
         check_sites(&job, &sites)?;
+        if keys.sites() != sites.len() {
+            return Err(JobError::Keys { keys: keys.sites(), sites: sites.len() });
+        }
         job.strategy.check()?;
         if !(job.proximal_mu.is_finite() && job.proximal_mu >= 0.0) {
             let (field, value, need) = ("proximal_mu", job.proximal_mu, "zero or a positive number");
             return Err(JobError::Hyperparameter { field, value, need });
         }
-        let bytes = fovea_wire::to_body(&(&job, &sites, &parameters), usize::MAX)?;
+        let bytes = fovea_wire::to_body(&(&job, &sites, &parameters, &keys), usize::MAX)?;
         let digest = Hash::of("fovea/manifest/v1", &[&bytes]);
-        let plan = Self { job, sites, parameters, digest };
+        let plan = Self { job, sites, parameters, keys: Arc::new(keys), digest };
         plan.proven(&plan.first_clips())?;
         Ok(plan)
     }
@@ -168,7 +211,7 @@ impl Plan {
         &self.parameters
     }
 
-    /// H_M: digest of everything in the plan.
+    /// H_M: digest of everything in the plan, public keys included.
     pub fn digest(&self) -> Hash {
         self.digest
     }
@@ -176,6 +219,11 @@ impl Plan {
     /// All sites.
     pub fn roster(&self) -> SiteSet {
         (0..self.sites.len()).map(|i| SiteId(i as u16)).collect()
+    }
+
+    /// The public keys of all parties.
+    pub fn keys(&self) -> &Arc<Roster> {
+        &self.keys
     }
 
     /// Number of model coordinates.
@@ -203,12 +251,6 @@ impl Plan {
         let Job { profile, sites_min, colluders_max, .. } = self.job;
         ThresholdRule { profile, sites_min, colluders_max }
     }
-
-    /// Which sites accept the disclosure of pair mode.
-    pub fn acknowledged(&self) -> TwoPartyAcknowledged {
-        let accepts = |i: &usize| self.sites[*i].ack_two_party_disclosure;
-        TwoPartyAcknowledged((0..self.sites.len()).filter(accepts).map(|i| SiteId(i as u16)).collect())
-    }
 }
 
 fn check_sites(job: &Job, sites: &[SiteConfig]) -> Result<(), JobError> {
@@ -223,6 +265,11 @@ fn check_sites(job: &Job, sites: &[SiteConfig]) -> Result<(), JobError> {
     if usize::from(job.sites_min) > sites.len() {
         return Err(JobError::SitesMin { sites_min: job.sites_min, sites: sites.len() });
     }
+    if let MultiRoundPolicy::Batched { size } = job.multi_round_policy
+        && size < BATCH_MIN
+    {
+        return Err(JobError::Batch { size });
+    }
     if sites.len() == 2 {
         return match sites.iter().find(|site| !site.ack_two_party_disclosure) {
             Some(site) => Err(JobError::TwoPartyNotAcknowledged { name: site.name.clone() }),
@@ -231,7 +278,7 @@ fn check_sites(job: &Job, sites: &[SiteConfig]) -> Result<(), JobError> {
     }
     let Job { profile, sites_min, colluders_max, .. } = *job;
     ThresholdRule { profile, sites_min, colluders_max }
-        .for_sites(sites.len())
+        .for_cohort(sites.len(), sites.len())
         .map(|_| ())
         .map_err(|abort| JobError::Thresholds(abort.to_string()))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fovea_secagg::encode::RoundingKey;
 use fovea_secagg::hash::Hash;
+use fovea_secagg::journal::Journal;
 use fovea_secagg::message::Phase;
 use fovea_secagg::secret::{Entropy, EntropyError, Secret};
 use fovea_secagg::sets::SiteId;
@@ -18,10 +19,14 @@ use crate::error::MachineError;
 use crate::job::{Job, JobError, Parameter, Plan, SiteConfig};
 use crate::ledger::{Direction, Ledger, OpenRound};
 use crate::local::clear::ClearSum;
+use crate::local::parties::Parties;
+use crate::manifest::SignedPlan;
 use crate::site::{LocalUpdate, RoundResult, SiteEffect, SiteMachine};
 use crate::state::ServerState;
+use crate::storage::Forgetful;
 
 mod clear;
+mod parties;
 mod report;
 
 pub use report::{Dropped, FederationError, RoundReport};
@@ -31,7 +36,7 @@ const STATE_KIND: u8 = 2;
 
 /// Coordinator and sites in one process.
 pub struct LocalFederation {
-    plan: Arc<Plan>,
+    plan: Arc<SignedPlan>,
     coordinator: CoordinatorMachine,
     sites: Vec<SiteMachine>,
     keys: Box<dyn Entropy>,
@@ -54,9 +59,9 @@ impl LocalFederation {
         initial_model: Vec<f32>,
         rounding_seed: Option<u64>,
     ) -> Result<Self, FederationError> {
-        let plan = Plan::new(job, sites, parameters)?;
-        let state = ServerState::start(&plan, initial_model)?;
-        Ok(Self::at(plan, &state, rounding_seed))
+        let parties = Parties::enrol(job, sites, parameters)?;
+        let state = ServerState::start(&parties.plan, initial_model)?;
+        Self::at(parties, &state, rounding_seed)
     }
 
     /// A federation that goes on from a state written by [`Self::save`].
@@ -70,10 +75,10 @@ impl LocalFederation {
         saved: &[u8],
         rounding_seed: Option<u64>,
     ) -> Result<Self, FederationError> {
-        let plan = Plan::new(job, sites, parameters)?;
-        let state: ServerState = fovea_wire::decode(STATE_KIND, saved, state_bytes_max(&plan))?;
-        let state = state.checked(&plan)?;
-        Ok(Self::at(plan, &state, rounding_seed))
+        let parties = Parties::enrol(job, sites, parameters)?;
+        let state: ServerState = fovea_wire::decode(STATE_KIND, saved, state_bytes_max(&parties.plan))?;
+        let state = state.checked(&parties.plan)?;
+        Self::at(parties, &state, rounding_seed)
     }
 
     /// The replicated state as bytes, for an exact continuation.
@@ -146,13 +151,33 @@ impl LocalFederation {
         self.report(run, clear)
     }
 
-    fn at(plan: Plan, state: &ServerState, rounding_seed: Option<u64>) -> Self {
-        let plan = Arc::new(plan);
-        let site = |i: usize| SiteMachine::new(Arc::clone(&plan), SiteId(i as u16), state.clone());
-        let sites = (0..plan.sites().len()).map(site).collect();
-        let coordinator = CoordinatorMachine::new(Arc::clone(&plan), state.clone());
-        let (keys, ledger) = (Box::new(OsEntropy), Ledger::default());
-        Self { plan, coordinator, sites, keys, rounding_seed, compare_with_clear: true, now_ms: 0, ledger }
+    fn at(
+        parties: Parties,
+        state: &ServerState,
+        rounding_seed: Option<u64>,
+    ) -> Result<Self, FederationError> {
+        let Parties { plan, coordinator, sites: identities } = parties;
+        let mut keys = Box::new(OsEntropy);
+        let mut sites = Vec::with_capacity(identities.len());
+        for (i, identity) in identities.into_iter().enumerate() {
+            let unwritten = |e: MachineError| refused(&plan.sites()[i].name, e);
+            let local_key = Secret::draw(keys.as_mut())?;
+            let journal = Journal::open(Box::new(Forgetful), local_key, keys.as_mut());
+            let journal = journal.map_err(|e| unwritten(e.into()))?;
+            let me = SiteId(i as u16);
+            let site = SiteMachine::new(
+                Arc::clone(&plan),
+                me,
+                Arc::new(identity),
+                state.clone(),
+                journal,
+                keys.as_mut(),
+            );
+            sites.push(site.map_err(unwritten)?.0);
+        }
+        let coordinator = CoordinatorMachine::new(Arc::clone(&plan), coordinator, state.clone());
+        let (compare_with_clear, ledger) = (true, Ledger::default());
+        Ok(Self { plan, coordinator, sites, keys, rounding_seed, compare_with_clear, now_ms: 0, ledger })
     }
 
     /// Delivers messages until none is under way.
@@ -165,6 +190,8 @@ impl LocalFederation {
                     }
                 }
                 CoordinatorEffect::Finished(result, _) => run.outcome = Some(Ok(result)),
+                // Evidence comes with the end of its attempt, which names the site.
+                CoordinatorEffect::Equivocated(_) => {}
                 CoordinatorEffect::Ended { round, attempt, error } => {
                     run.outcome = Some(Err((round, attempt, error)));
                 }
@@ -201,7 +228,7 @@ impl LocalFederation {
     ) -> Result<(), FederationError> {
         let rounding = self.rounding_key(index)?;
         let mut effects = Vec::new();
-        match self.sites[index].submit(update, &rounding, &mut effects) {
+        match self.sites[index].submit(update, &rounding, self.keys.as_mut(), &mut effects) {
             Ok(()) => {
                 if let Some(clear) = clear {
                     clear.add(SiteId(index as u16), update, &rounding);

@@ -1,40 +1,40 @@
 //! The site's machine: takes message bytes and its own update, returns message bytes and events.
 //!
-//! It knows no socket and no clock; randomness is handed in. Rounding fractions and keys come from two
-//! sources that never mix: an update carries its rounding key, keys are drawn from the given entropy.
+//! It knows no socket, no file and no clock; randomness is handed in, and what it must never forget goes to a
+//! journal whose storage it does not see. Rounding fractions and keys come from two sources that never mix: an
+//! update carries its rounding key, keys are drawn from the given entropy.
 
-use std::mem;
 use std::sync::Arc;
 
 use fovea_secagg::commit::Terms;
-use fovea_secagg::encode::{RoundingKey, decode, decode_side, encode, encode_side};
+use fovea_secagg::encode::RoundingKey;
+use fovea_secagg::envelope::{Envelope, Signed};
 use fovea_secagg::error::Abort;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::history::History;
+use fovea_secagg::identity::Identity;
+use fovea_secagg::journal::{Attempt, Entry, Journal};
 use fovea_secagg::layout::Proven;
 use fovea_secagg::message::{
-    AdvertiseSet, COORDINATOR, Complaint, Envelope, MaskedClose, Open, Phase, PublishClose, ShareSet,
+    AdvertiseSet, Announce, COORDINATOR, Complaint, ConfirmSet, MaskedClose, Open, Phase, ShareSet,
 };
 use fovea_secagg::secret::Entropy;
 use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::site::pair::PairReady;
-use fovea_secagg::site::{Advertised, Confirmed, Masked, Ready, Shared, Upload};
-use fovea_secagg::vector::{Spool, chunks, side_from_bytes, side_to_bytes};
+use fovea_secagg::site::{Advertised, Confirmed, Ready, Seat, Shared, Uploaded, Verifier};
+use fovea_secagg::vector::Spool;
+use serde::Serialize;
 
 use crate::error::MachineError;
-use crate::job::Plan;
+use crate::manifest::SignedPlan;
+use crate::record::{Past, Record};
 use crate::state::ServerState;
 
-/// What a site brings out of its training.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LocalUpdate {
-    /// The trained model, flat, in the order of the parameter table.
-    pub model: Vec<f32>,
-    /// Samples it was trained on: the weight of the update.
-    pub samples: u32,
-    /// Sidecar values, in the order of the job's `side_names`.
-    pub side: Vec<f64>,
-}
+mod publish;
+mod resume;
+mod submit;
+
+pub use submit::LocalUpdate;
 
 /// What the site's surroundings have to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,10 +75,16 @@ pub struct RoundResult {
 /// A site of the federation.
 #[derive(Debug)]
 pub struct SiteMachine {
-    plan: Arc<Plan>,
+    plan: Arc<SignedPlan>,
     me: SiteId,
+    identity: Arc<Identity>,
     state: ServerState,
     history: History,
+    journal: Journal,
+    /// The newest attempt this site has taken part in.
+    joined: Option<(u32, u16)>,
+    /// Whether the journal keeps secrets of an attempt under way.
+    journaled: bool,
     active: Option<Active>,
 }
 
@@ -98,17 +104,49 @@ enum SitePhase {
     Shared(Shared),
     Ready(Ready),
     PairReady(PairReady),
-    Masked(Masked),
-    Confirmed(Confirmed),
+    /// The set of complete uploads; after a restart perhaps also its own update again.
+    Uploaded(Box<Uploaded>, Option<Resend>),
+    Confirmed(Box<Confirmed>),
     /// The sum alone; over a known set, or any acceptable one after dropping out.
-    Following(Option<SiteSet>),
+    Following(Verifier, Option<SiteSet>),
+    /// The end of the attempt: dropped out before it could check a sum.
+    Out,
+}
+
+/// An upload that a restart may have interrupted.
+#[derive(Debug)]
+struct Resend {
+    close: MaskedClose,
+    rounding: RoundingKey,
 }
 
 impl SiteMachine {
-    /// A site at the given state.
-    pub fn new(plan: Arc<Plan>, me: SiteId, state: ServerState) -> Self {
-        let history = History::new(plan.job().multi_round_policy);
-        Self { plan, me, state, history, active: None }
+    /// A site at the given state, going on where its journal ends. The effects are to be carried out: what the
+    /// journal says was about to be sent is sent again, byte for byte.
+    ///
+    /// # Errors
+    /// [`MachineError::Journal`], [`MachineError::OtherState`] when an attempt under way started from another
+    /// model, [`MachineError::Restore`], [`MachineError::Abort`].
+    pub fn new(
+        plan: Arc<SignedPlan>,
+        me: SiteId,
+        identity: Arc<Identity>,
+        state: ServerState,
+        (journal, entries): (Journal, Vec<Entry>),
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Self, Vec<SiteEffect>), MachineError> {
+        let past = Past::read(entries)?;
+        let mut history = History::new(plan.job().multi_round_policy);
+        past.fill(&mut history);
+        let (joined, active) = (past.joined, None);
+        let mut site = Self { plan, me, identity, state, history, journal, joined, journaled: false, active };
+        let mut effects = Vec::new();
+        if let Some(open) = past.open {
+            site.journaled = true;
+            site.resume(open, &mut effects)?;
+            site.settle(entropy)?;
+        }
+        Ok((site, effects))
     }
 
     /// The replicated state.
@@ -124,27 +162,41 @@ impl SiteMachine {
     /// Takes one message from the coordinator.
     ///
     /// # Errors
-    /// [`MachineError`]: [`MachineError::Abort`] and [`MachineError::Decode`] end the attempt at this site,
-    /// all others leave it as it was. A [`SiteEffect::Send`] to be sent nonetheless (a complaint) is in
-    /// `effects`.
+    /// [`MachineError`]: [`MachineError::Abort`], [`MachineError::Journal`] and [`MachineError::Decode`] end the
+    /// attempt at this site, all others leave it as it was. A [`SiteEffect::Send`] to be sent nonetheless (a
+    /// complaint) is in `effects`.
     pub fn receive(
         &mut self,
         bytes: &[u8],
         entropy: &mut dyn Entropy,
         effects: &mut Vec<SiteEffect>,
     ) -> Result<(), MachineError> {
+        let result = self.handle(bytes, entropy, effects);
+        let settled = self.settle(entropy);
+        result.and(settled)
+    }
+
+    fn handle(
+        &mut self,
+        bytes: &[u8],
+        entropy: &mut dyn Entropy,
+        effects: &mut Vec<SiteEffect>,
+    ) -> Result<(), MachineError> {
         let envelope = Envelope::open(bytes)?;
-        if envelope.from != COORDINATOR {
-            return Err(MachineError::OutOfPhase { phase: envelope.phase });
+        let phase = envelope.header.phase;
+        if envelope.header.from != COORDINATOR {
+            return Err(MachineError::OutOfPhase { phase });
         }
-        if envelope.phase == Phase::Open {
+        if phase == Phase::Open {
+            envelope.verify(self.plan.keys())?;
             return self.open(&envelope, entropy, effects);
         }
         let active = self.active.as_mut().ok_or(MachineError::Context)?;
-        if envelope.ctx != active.terms.ctx() {
+        if envelope.header.ctx != active.terms.ctx() {
             return Err(MachineError::Context);
         }
-        match envelope.phase {
+        envelope.verify(self.plan.keys())?;
+        match phase {
             Phase::PublishChunk => active.publish_chunk(&envelope),
             Phase::PublishClose => self.publish_close(&envelope, effects),
             Phase::Abandon => {
@@ -155,45 +207,13 @@ impl SiteMachine {
         }
     }
 
-    /// Hands in the trained model.
-    ///
-    /// # Errors
-    /// [`MachineError::OutOfPhase`] unless the site is ready; [`MachineError::Encode`] when the update is
-    /// refused: the site then drops out and follows the round.
-    pub fn submit(
-        &mut self,
-        update: &LocalUpdate,
-        rounding: &RoundingKey,
-        effects: &mut Vec<SiteEffect>,
-    ) -> Result<(), MachineError> {
-        let out_of_phase = MachineError::OutOfPhase { phase: Phase::MaskedChunk };
-        let Some(active) = self.active.as_mut() else { return Err(out_of_phase) };
-        if !active.is_ready() {
-            return Err(out_of_phase);
+    /// Forgets the secrets in the journal once their attempt is over.
+    fn settle(&mut self, entropy: &mut dyn Entropy) -> Result<(), MachineError> {
+        if self.active.is_none() && self.journaled {
+            self.journaled = false;
+            self.journal.append(&Record::Closed.to_bytes()?, Attempt::End, entropy)?;
         }
-        let phase = mem::replace(&mut active.phase, SitePhase::Following(None));
-        let encoded = encode(&active.proven, &update.model, &self.state.model, update.samples, rounding)?;
-        let side = encode_side(&update.side, update.samples, active.proven.sites())?;
-        let (phase, upload) = match phase {
-            SitePhase::Ready(ready) => {
-                let (masked, upload) = ready.mask(encoded, side)?;
-                (SitePhase::Masked(masked), upload)
-            }
-            SitePhase::PairReady(ready) => {
-                let (masked, upload) = ready.mask(encoded, side)?;
-                (SitePhase::Following(Some(masked.complete().clone())), upload)
-            }
-            _ => return Err(out_of_phase),
-        };
-        active.phase = phase;
-        send_upload(active.terms.ctx(), self.me, &upload, effects)
-    }
-
-    /// Gives up this round's training: secrets are wiped, the site goes on following the round.
-    pub fn drop_out(&mut self) {
-        if let Some(active) = self.active.as_mut() {
-            active.phase = SitePhase::Following(None);
-        }
+        Ok(())
     }
 
     fn open(
@@ -204,15 +224,24 @@ impl SiteMachine {
     ) -> Result<(), MachineError> {
         let Open { round, attempt, invited } = envelope.body()?;
         let (terms, proven) = self.state.terms(&self.plan, round, attempt, invited.clone())?;
-        if round < self.state.round || !invited.is_subset(&self.plan.roster()) || envelope.ctx != terms.ctx()
+        if round < self.state.round
+            || !invited.is_subset(&self.plan.roster())
+            || envelope.header.ctx != terms.ctx()
         {
             return Err(MachineError::Context);
         }
         if self.history.is_burned(round) {
-            return Err(MachineError::Abort(Abort::SecondConfirmation { round }));
+            return Err(Abort::SecondConfirmation { round }.into());
         }
-        let (state, message) = Advertised::start(Arc::clone(&terms), self.me, entropy)?;
-        effects.push(self.seal(terms.ctx(), Phase::Advertise, &message)?);
+        if self.joined >= Some((round, attempt)) {
+            return Err(Abort::OldAttempt { round, attempt }.into());
+        }
+        let seat = Seat::new(Arc::clone(&terms), self.me, Arc::clone(&self.identity))?;
+        let record = Record::Joining { round, attempt }.to_bytes()?;
+        self.journal.append(&record, Attempt::End, entropy)?;
+        (self.joined, self.journaled) = (Some((round, attempt)), false);
+        let (state, message) = Advertised::start(seat, entropy)?;
+        effects.push(self.wrap(&terms, Phase::Advertise, &message)?);
         effects.push(SiteEffect::Train { round });
         let inbox = Spool::new(terms.words);
         self.active = Some(Active { terms, proven, phase: SitePhase::Advertised(state), inbox });
@@ -225,49 +254,59 @@ impl SiteMachine {
         entropy: &mut dyn Entropy,
         effects: &mut Vec<SiteEffect>,
     ) -> Result<(), MachineError> {
-        let Some(active) = self.active.as_mut() else { return Err(MachineError::Context) };
-        if !active.waits_for(envelope.phase) {
-            return Err(MachineError::OutOfPhase { phase: envelope.phase });
+        let phase = envelope.header.phase;
+        if !self.active.as_ref().is_some_and(|active| active.waits_for(phase)) {
+            return Err(MachineError::OutOfPhase { phase });
         }
         let body = Announced::read(envelope)?;
         // From here on the state is consumed: any error ends the attempt and wipes its secrets.
         let Some(active) = self.active.take() else { return Err(MachineError::Context) };
-        let (ctx, round) = (active.terms.ctx(), active.terms.attempt.round);
-        let phase = match (active.phase, body) {
-            (SitePhase::Advertised(state), Announced::Keys(set)) if self.plan.sites().len() == 2 => {
+        let (terms, round) = (Arc::clone(&active.terms), active.terms.attempt.round);
+        let next = match (active.phase, body) {
+            (SitePhase::Advertised(state), Announced::Keys(set)) if self.plan.two_party().is_some() => {
                 effects.push(SiteEffect::Ready { round });
-                SitePhase::PairReady(state.pair(&set, &self.plan.acknowledged())?)
+                let missing = MachineError::OutOfPhase { phase };
+                SitePhase::PairReady(state.pair(&set, self.plan.two_party().ok_or(missing)?)?)
             }
             (SitePhase::Advertised(state), Announced::Keys(set)) => {
                 let (state, message) = state.share(&set, entropy)?;
-                effects.push(self.seal(ctx, Phase::Share, &message)?);
+                effects.push(self.wrap(&terms, Phase::Share, &message)?);
                 SitePhase::Shared(state)
             }
             (SitePhase::Shared(state), Announced::Shares(set)) => {
-                let ready = self.received(ctx, state, &set, effects)?;
+                let ready = self.received(&terms, state, &set, effects)?;
                 effects.push(SiteEffect::Ready { round });
                 SitePhase::Ready(ready)
             }
-            (SitePhase::Masked(state), Announced::Complete(announce)) => {
+            (SitePhase::Uploaded(state, _), Announced::Complete(announce)) => {
+                let Uploaded::Masked(state) = *state else { return Err(MachineError::OutOfPhase { phase }) };
                 let (state, message) = state.confirm(&announce, &mut self.history)?;
-                effects.push(self.seal(ctx, Phase::Confirm, &message)?);
-                SitePhase::Confirmed(state)
+                self.note(&Record::Confirming { round, announce }, entropy)?;
+                effects.push(self.wrap(&terms, Phase::Confirm, &message)?);
+                SitePhase::Confirmed(Box::new(state))
             }
-            (SitePhase::Confirmed(state), Announced::Quorum(set)) => {
-                let (state, message) = state.unmask(&set)?;
-                effects.push(self.seal(ctx, Phase::Unmask, &message)?);
-                SitePhase::Following(Some(state.complete().clone()))
+            (SitePhase::Confirmed(state), Announced::Quorum(quorum)) => {
+                let (state, message) = state.unmask(&quorum)?;
+                self.note(&Record::Revealing { quorum }, entropy)?;
+                effects.push(self.wrap(&terms, Phase::Unmask, &message)?);
+                let complete = state.complete().clone();
+                SitePhase::Following(state.into_verifier(), Some(complete))
             }
-            _ => return Err(MachineError::OutOfPhase { phase: envelope.phase }),
+            _ => return Err(MachineError::OutOfPhase { phase }),
         };
-        self.active = Some(Active { phase, ..active });
+        self.active = Some(Active { phase: next, ..active });
         Ok(())
+    }
+
+    /// Writes a step of the attempt under way. Nothing of it is sent unless this succeeds.
+    fn note(&mut self, record: &Record, entropy: &mut dyn Entropy) -> Result<(), MachineError> {
+        Ok(self.journal.append(&record.to_bytes()?, Attempt::Keep, entropy)?)
     }
 
     /// Checks the dealt shares; a bad dealer is named to the coordinator.
     fn received(
         &self,
-        ctx: Hash,
+        terms: &Terms,
         state: Shared,
         set: &ShareSet,
         effects: &mut Vec<SiteEffect>,
@@ -276,85 +315,41 @@ impl SiteMachine {
             Ok(ready) => Ok(ready),
             Err(abort) => {
                 if let Abort::BadDealer { dealer, .. } = abort {
-                    effects.push(self.seal(ctx, Phase::Complaint, &Complaint { dealer })?);
+                    effects.push(self.seal(terms, Phase::Complaint, &Complaint { dealer })?);
                 }
                 Err(abort.into())
             }
         }
     }
 
-    fn publish_close(
-        &mut self,
-        envelope: &Envelope,
-        effects: &mut Vec<SiteEffect>,
-    ) -> Result<(), MachineError> {
-        let out_of_phase = MachineError::OutOfPhase { phase: envelope.phase };
-        if !self.active.as_ref().is_some_and(Active::can_follow) {
-            return Err(out_of_phase);
-        }
-        let close: PublishClose = envelope.body()?;
-        let Some(active) = self.active.take() else { return Err(out_of_phase) };
-        let refused = |why| MachineError::Abort(Abort::Published { why });
-        let expected = matches!(&active.phase, SitePhase::Following(Some(set)) if *set != close.complete);
-        if expected || !close.complete.is_subset(&active.terms.attempt.invited) {
-            return Err(refused("another set than the confirmed one"));
-        }
-        if close.complete.len() < self.plan.sites().len().min(3) {
-            return Err(refused("too few sites in the sum"));
-        }
-        let side = side_from_bytes(&close.side, active.terms.side_words)
-            .ok_or(refused("sidecar of a wrong length"))?;
-        let words = active.inbox.finish(close.root).map_err(|(_, why)| refused(why))?;
-        let average = decode(&active.proven, &words, close.complete.len())?;
-        let round = active.terms.attempt.round;
-        self.state.apply(&self.plan, round, &average);
-        effects.push(SiteEffect::Finished(RoundResult {
-            round,
-            complete: close.complete,
-            samples: average.samples,
-            clipped: average.clipped,
-            means: decode_side(&side, average.samples),
-            model: self.state.model_hash(),
-        }));
-        Ok(())
+    fn seal<T: Serialize>(&self, terms: &Terms, phase: Phase, body: &T) -> Result<SiteEffect, MachineError> {
+        let bytes = Envelope::seal(terms.header(phase, self.me), body, &self.identity)?;
+        Ok(SiteEffect::Send(phase, bytes))
     }
 
-    fn seal<T: serde::Serialize>(
+    fn wrap<T: Serialize>(
         &self,
-        ctx: Hash,
+        terms: &Terms,
         phase: Phase,
-        body: &T,
+        signed: &Signed<T>,
     ) -> Result<SiteEffect, MachineError> {
-        Ok(SiteEffect::Send(phase, Envelope::seal(ctx, phase, self.me, body)?))
+        Ok(SiteEffect::Send(phase, Envelope::wrap(terms.header(phase, self.me), signed)?))
     }
 }
 
 impl Active {
-    fn is_ready(&self) -> bool {
-        matches!(self.phase, SitePhase::Ready(_) | SitePhase::PairReady(_))
-    }
-
-    /// A site that has uploaded or dropped out can follow the publication.
-    fn can_follow(&self) -> bool {
-        matches!(self.phase, SitePhase::Masked(_) | SitePhase::Confirmed(_) | SitePhase::Following(_))
-    }
-
     fn waits_for(&self, phase: Phase) -> bool {
-        matches!(
-            (&self.phase, phase),
-            (SitePhase::Advertised(_), Phase::AdvertiseSet)
-                | (SitePhase::Shared(_), Phase::ShareSet)
-                | (SitePhase::Masked(_), Phase::Announce)
-                | (SitePhase::Confirmed(_), Phase::ConfirmSet)
-        )
-    }
-
-    fn publish_chunk(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
-        if !self.can_follow() {
-            return Err(MachineError::OutOfPhase { phase: envelope.phase });
+        match &self.phase {
+            SitePhase::Advertised(_) => phase == Phase::AdvertiseSet,
+            SitePhase::Shared(_) => phase == Phase::ShareSet,
+            SitePhase::Uploaded(state, _) => {
+                phase == Phase::Announce && matches!(**state, Uploaded::Masked(_))
+            }
+            SitePhase::Confirmed(_) => phase == Phase::ConfirmSet,
+            SitePhase::Ready(_) | SitePhase::PairReady(_) | SitePhase::Following(..) | SitePhase::Out => {
+                false
+            }
         }
-        self.inbox.accept(COORDINATOR, &envelope.body()?)?;
-        Ok(())
     }
 }
 
@@ -362,13 +357,13 @@ impl Active {
 enum Announced {
     Keys(AdvertiseSet),
     Shares(ShareSet),
-    Complete(fovea_secagg::message::Announce),
-    Quorum(fovea_secagg::message::ConfirmSet),
+    Complete(Announce),
+    Quorum(ConfirmSet),
 }
 
 impl Announced {
     fn read(envelope: &Envelope) -> Result<Self, MachineError> {
-        match envelope.phase {
+        match envelope.header.phase {
             Phase::AdvertiseSet => Ok(Self::Keys(envelope.body()?)),
             Phase::ShareSet => Ok(Self::Shares(envelope.body()?)),
             Phase::Announce => Ok(Self::Complete(envelope.body()?)),
@@ -376,21 +371,4 @@ impl Announced {
             phase => Err(MachineError::OutOfPhase { phase }),
         }
     }
-}
-
-fn send_upload(
-    ctx: Hash,
-    me: SiteId,
-    upload: &Upload,
-    effects: &mut Vec<SiteEffect>,
-) -> Result<(), MachineError> {
-    let (chunks, root) = chunks(&upload.words);
-    for chunk in chunks {
-        let bytes = Envelope::seal(ctx, Phase::MaskedChunk, me, &chunk)?;
-        effects.push(SiteEffect::Send(Phase::MaskedChunk, bytes));
-    }
-    let close = MaskedClose { root, side: side_to_bytes(&upload.side) };
-    let bytes = Envelope::seal(ctx, Phase::MaskedClose, me, &close)?;
-    effects.push(SiteEffect::Send(Phase::MaskedClose, bytes));
-    Ok(())
 }

@@ -89,7 +89,8 @@ impl ServerState {
             invited,
         };
         let words = proven.layout().words();
-        let terms = Terms::new(attempt, plan.threshold_rule(), words, plan.job().side_names.len());
+        let side_values = plan.job().side_names.len();
+        let terms = Terms::new(attempt, Arc::clone(plan.keys()), plan.threshold_rule(), words, side_values);
         Ok((terms, proven))
     }
 }

@@ -223,10 +223,30 @@ fn a_job_is_text_and_a_bad_one_is_named() {
     assert!(matches!(refused(Job { sites_min: 4, ..job(ADAM) }, 3), JobError::SitesMin { .. }));
     assert!(matches!(refused(Job { colluders_max: Some(3), ..job(ADAM) }, 3), JobError::Thresholds(_)));
     assert!(matches!(refused(Job { weight_max: 100, ..job(ADAM) }, 3), JobError::Layout(_)));
+    let batched = Job { multi_round_policy: MultiRoundPolicy::Batched { size: 2 }, ..job(ADAM) };
+    assert!(matches!(refused(batched, 6), JobError::Batch { size: 2 }));
     let bad = Job { proximal_mu: -1.0, ..job(ADAM) };
     assert!(matches!(refused(bad, 3), JobError::Hyperparameter { field: "proximal_mu", .. }));
     let short = LocalFederation::new(job(ADAM), sites(3), parameters(), vec![0.1; 909], None).err().unwrap();
     assert!(matches!(short, FederationError::Job(JobError::ModelLength { expected: 910, found: 909 })));
+}
+
+/// With batches of three, one absent site ends the round; with its whole batch absent, the rest go on.
+#[test]
+fn whole_batches_may_be_absent_and_parts_may_not() {
+    let batched = Job { multi_round_policy: MultiRoundPolicy::Batched { size: 3 }, ..job(Strategy::FedAvg) };
+    let start = LocalFederation::new(batched, sites(12), parameters(), vec![0.1; 910], Some(7));
+    let mut federation = start.expect("a valid job");
+    let report = federation.round(|site, model| Some(update(site, model))).expect("all are there");
+    assert_sound(&report);
+    let report =
+        federation.round(|site, model| (site >= 3).then(|| update(site, model))).expect("three batches");
+    assert_sound(&report);
+    // Three sites are fewer than a sum needs: that is written down.
+    assert_eq!((report.participants.len(), report.isolating_sets), (9, 1));
+    let part = federation.round(|site, model| (site != 4).then(|| update(site, model)));
+    let refused = part.expect_err("a batch without one of its sites").to_string();
+    assert!(refused.contains("site 4") && refused.contains("batch"), "{refused}");
 }
 
 #[test]
@@ -242,7 +262,7 @@ fn the_ledger_accounts_for_every_byte() {
         assert_eq!((bytes(Direction::Out), bytes(Direction::In)), (report.bytes_up[i], report.bytes_down[i]));
     }
     let vector = ledger.entries.iter().find(|e| e.purpose == Phase::MaskedChunk).unwrap();
-    assert!(vector.bytes > 4 * 912 && vector.bytes < 4 * 912 + 100);
+    assert!(vector.bytes > 4 * 912 && vector.bytes < 4 * 912 + 164);
     let text = serde_json::to_string(ledger).unwrap();
     assert!(text.contains("\"purpose\":\"masked-chunk\""));
     assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), *ledger);

@@ -2,120 +2,18 @@
 //! changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::sync::Arc;
+#[path = "common/net.rs"]
+mod net;
 
-use fovea_fed::clip::ClipRule;
-use fovea_fed::coordinator::{CoordinatorEffect, CoordinatorMachine};
 use fovea_fed::error::MachineError;
-use fovea_fed::job::{Job, Parameter, Plan, SiteConfig};
-use fovea_fed::site::{LocalUpdate, SiteEffect, SiteMachine};
-use fovea_fed::state::ServerState;
-use fovea_fed::strategy::Strategy;
-use fovea_secagg::encode::RoundingKey;
+use fovea_secagg::envelope::{ENVELOPE_MAX, Envelope, Header};
 use fovea_secagg::error::{Abort, Reject};
-use fovea_secagg::history::MultiRoundPolicy;
-use fovea_secagg::message::{COORDINATOR, Complaint, ENVELOPE_MAX, Envelope, Phase};
-use fovea_secagg::secret::{Entropy, EntropyError, Secret};
-use fovea_secagg::sets::{Profile, SiteId};
+use fovea_secagg::identity::SignatureError;
+use fovea_secagg::message::{COORDINATOR, Complaint, Phase};
+use fovea_secagg::sets::SiteId;
 use fovea_wire::WireError;
+use net::{Counter, Net, identity};
 use proptest::prelude::*;
-
-struct Counter(u64);
-
-impl Entropy for Counter {
-    fn fill(&mut self, out: &mut [u8]) -> Result<(), EntropyError> {
-        for chunk in out.chunks_mut(32) {
-            self.0 += 1;
-            let block = fovea_secagg::hash::Hash::of("test entropy", &[&self.0.to_le_bytes()]);
-            chunk.copy_from_slice(&block.0[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-struct Net {
-    coordinator: CoordinatorMachine,
-    sites: Vec<SiteMachine>,
-    entropy: Counter,
-    /// Every message so far: sender, receiver (`None` for the coordinator), phase, bytes.
-    log: Vec<(SiteId, Option<SiteId>, Phase, Vec<u8>)>,
-    events: Vec<CoordinatorEffect>,
-}
-
-impl Net {
-    fn new(n: u16) -> Self {
-        let job = Job {
-            name: "test".into(),
-            rounds: 2,
-            local_epochs: 1,
-            strategy: Strategy::FedAvg,
-            proximal_mu: 0.0,
-            sites_min: 2,
-            profile: Profile::Malicious,
-            colluders_max: None,
-            weight_max: 16,
-            side_names: vec!["loss".into()],
-            clip_rule: ClipRule::Fixed,
-            multi_round_policy: MultiRoundPolicy::Warn,
-            phase_timeout_ms: 100,
-        };
-        let site = |i| SiteConfig { name: format!("s{i}"), ack_two_party_disclosure: false };
-        let parameters = vec![Parameter { name: "w".into(), len: 5, first_clip: 1.0 }];
-        let plan = Arc::new(Plan::new(job, (0..n).map(site).collect(), parameters).unwrap());
-        let state = ServerState::start(&plan, vec![0.0; 5]).unwrap();
-        let machine = |i| SiteMachine::new(Arc::clone(&plan), SiteId(i), state.clone());
-        Self {
-            sites: (0..n).map(machine).collect(),
-            coordinator: CoordinatorMachine::new(Arc::clone(&plan), state.clone()),
-            entropy: Counter(0),
-            log: Vec::new(),
-            events: Vec::new(),
-        }
-    }
-
-    /// Delivers messages, each followed by a copy of itself, until `stop` says so or nothing is under way.
-    fn run(&mut self, effects: Vec<CoordinatorEffect>, stop: impl Fn(Phase) -> bool) {
-        let mut queue = std::collections::VecDeque::from(effects);
-        while let Some(effect) = queue.pop_front() {
-            let CoordinatorEffect::Send(to, phase, bytes) = effect else {
-                self.events.push(effect);
-                continue;
-            };
-            for site in to.iter() {
-                self.log.push((COORDINATOR, Some(site), phase, bytes.clone()));
-                let mut out = Vec::new();
-                let machine = &mut self.sites[usize::from(site.0)];
-                let _ = machine.receive(&bytes, &mut self.entropy, &mut out);
-                if out.iter().any(|effect| matches!(effect, SiteEffect::Ready { .. })) {
-                    let update = LocalUpdate { model: vec![0.25; 5], samples: 4, side: vec![1.0] };
-                    let key = RoundingKey(Secret::new([1; 32]));
-                    machine.submit(&update, &key, &mut out).unwrap();
-                }
-                for effect in out {
-                    let SiteEffect::Send(phase, bytes) = effect else { continue };
-                    if stop(phase) {
-                        continue;
-                    }
-                    self.log.push((site, None, phase, bytes.clone()));
-                    if let Ok(more) = self.coordinator.receive(&bytes, 0) {
-                        queue.extend(more);
-                    }
-                }
-            }
-        }
-    }
-
-    fn open(&mut self) -> Vec<CoordinatorEffect> {
-        self.coordinator.open(0).unwrap()
-    }
-
-    fn ended(&self) -> Option<&MachineError> {
-        self.events.iter().find_map(|event| match event {
-            CoordinatorEffect::Ended { error, .. } => Some(error),
-            _ => None,
-        })
-    }
-}
 
 fn never(_: Phase) -> bool {
     false
@@ -170,7 +68,7 @@ fn messages_out_of_phase_change_nothing() {
         let result = machine.receive(bytes, &mut Counter(9), &mut Vec::new());
         assert_eq!(result, Err(MachineError::OutOfPhase { phase: *phase }));
     }
-    // Sites have confirmed: an attempt of the same round is refused from now on.
+    // Sites have confirmed: every attempt of the same round is refused from now on.
     let (_, _, _, open) = all.iter().find(|(.., phase, _)| *phase == Phase::Open).unwrap();
     let result = net.sites[0].receive(open, &mut Counter(9), &mut Vec::new());
     assert_eq!(result, Err(MachineError::Abort(Abort::SecondConfirmation { round: 0 })));
@@ -193,20 +91,35 @@ fn strangers_and_other_senders_are_refused() {
     let mut net = Net::new(3);
     let opened = net.open();
     net.run(opened, |phase| phase == Phase::Advertise);
-    let mut other = Net::new(3);
-    let opened = other.open();
-    other.run(opened, |phase| phase == Phase::Share);
-    let (_, _, _, bytes) = other.log.iter().find(|(.., phase, _)| *phase == Phase::Advertise).unwrap();
-    let mut envelope = Envelope::open(bytes).unwrap();
-    for from in [SiteId(3), COORDINATOR] {
-        envelope.from = from;
-        let bytes = fovea_wire::encode(1, &envelope, ENVELOPE_MAX).unwrap();
-        let refused = net.coordinator.receive(&bytes, 0).unwrap_err();
-        assert_eq!(refused, MachineError::Reject(Reject::Unexpected { site: from }));
+    let (_, _, _, open) = &net.log[0];
+    let ctx = Envelope::open(open).unwrap().header.ctx;
+    // A stranger signs for itself, then in the name of others.
+    for from in [SiteId(3), SiteId(1), COORDINATOR] {
+        let header = Header { ctx, phase: Phase::Advertise, from };
+        let bytes = Envelope::seal(header, &(), &identity(3)).unwrap();
+        let unsigned = SignatureError { phase: Phase::Advertise, from };
+        assert_eq!(net.coordinator.receive(&bytes, 0).unwrap_err(), MachineError::Unsigned(unsigned));
     }
-    // A site listens to the coordinator alone.
-    let result = net.sites[0].receive(bytes, &mut Counter(9), &mut Vec::new());
-    assert_eq!(result, Err(MachineError::OutOfPhase { phase: Phase::Advertise }));
+    // The coordinator takes no part as a site.
+    let header = Header { ctx, phase: Phase::Advertise, from: COORDINATOR };
+    let own = Envelope::seal(header, &keys_of(&net), &identity(u16::MAX)).unwrap();
+    let refused = net.coordinator.receive(&own, 0).unwrap_err();
+    assert_eq!(refused, MachineError::Reject(Reject::Unexpected { site: COORDINATOR }));
+    // A site listens to the coordinator alone, and only to what it signed.
+    let header = Header { ctx, phase: Phase::AdvertiseSet, from: SiteId(1) };
+    let bytes = Envelope::seal(header, &(), &identity(1)).unwrap();
+    let result = net.sites[0].receive(&bytes, &mut Counter(9), &mut Vec::new());
+    assert_eq!(result, Err(MachineError::OutOfPhase { phase: Phase::AdvertiseSet }));
+    let header = Header { from: COORDINATOR, ..header };
+    let bytes = Envelope::seal(header, &(), &identity(1)).unwrap();
+    let result = net.sites[0].receive(&bytes, &mut Counter(9), &mut Vec::new());
+    let unsigned = SignatureError { phase: Phase::AdvertiseSet, from: COORDINATOR };
+    assert_eq!(result, Err(MachineError::Unsigned(unsigned)));
+}
+
+fn keys_of(net: &Net) -> fovea_secagg::message::Advertise {
+    let model = net.coordinator.state().model_hash();
+    fovea_secagg::message::Advertise { share_key: [3; 32], mask_key: [4; 32], model }
 }
 
 #[test]
@@ -225,9 +138,9 @@ fn a_complaint_ends_the_attempt_and_the_next_one_succeeds() {
     let mut net = Net::new(3);
     let opened = net.open();
     net.run(opened, |phase| phase == Phase::MaskedClose);
-    let ctx = Envelope::open(&net.log[0].3).unwrap().ctx;
-    let complaint =
-        Envelope::seal(ctx, Phase::Complaint, SiteId(2), &Complaint { dealer: SiteId(1) }).unwrap();
+    let ctx = Envelope::open(&net.log[0].3).unwrap().header.ctx;
+    let header = Header { ctx, phase: Phase::Complaint, from: SiteId(2) };
+    let complaint = Envelope::seal(header, &Complaint { dealer: SiteId(1) }, &identity(2)).unwrap();
     let effects = net.coordinator.receive(&complaint, 0).unwrap();
     net.run(effects, never);
     let expected = Abort::Complaint { accuser: SiteId(2), dealer: SiteId(1) };

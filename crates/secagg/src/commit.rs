@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::envelope::{Header, Signed};
 use crate::error::Abort;
+use crate::group::TAGS;
 use crate::hash::{Hash, merkle_root};
+use crate::identity::{Identity, Roster, Signature, SignatureError};
 use crate::keys::same_bytes;
-use crate::message::{Advertise, AdvertiseSet, Head, Leaf};
+use crate::message::{Advertise, AdvertiseSet, Head, Leaf, Phase};
 use crate::secret::Secret;
-use crate::sets::{Attempt, SiteId, SiteSet, ThresholdRule};
+use crate::sets::{Attempt, SiteId, SiteSet, ThresholdRule, Thresholds};
 
 /// What all parties of an attempt agree on before it starts.
 #[derive(Debug, Clone)]
@@ -18,16 +21,42 @@ pub struct Terms {
     pub rule: ThresholdRule,
     /// 32-bit words of the vector.
     pub words: usize,
-    /// 64-bit words of the sidecar.
+    /// 64-bit words of the sidecar on the wire: the values, then the tags.
     pub side_words: usize,
+    /// Public keys of all parties.
+    pub roster: Arc<Roster>,
     ctx: Hash,
 }
 
 impl Terms {
-    /// Fixes the terms and their context digest.
-    pub fn new(attempt: Attempt, rule: ThresholdRule, words: usize, side_words: usize) -> Arc<Self> {
+    /// Fixes the terms and their context digest, for vectors of `words` and sidecars of `side_values`.
+    pub fn new(
+        attempt: Attempt,
+        roster: Arc<Roster>,
+        rule: ThresholdRule,
+        words: usize,
+        side_values: usize,
+    ) -> Arc<Self> {
         let ctx = attempt.ctx();
-        Arc::new(Self { attempt, rule, words, side_words, ctx })
+        Arc::new(Self { attempt, rule, words, side_words: side_values + TAGS, roster, ctx })
+    }
+
+    /// Sidecar words before the tags.
+    pub fn side_values(&self) -> usize {
+        self.side_words - TAGS
+    }
+
+    /// Thresholds of a cohort of `sites`.
+    ///
+    /// # Errors
+    /// As [`ThresholdRule::for_cohort`].
+    pub fn thresholds(&self, sites: usize) -> Result<Thresholds, Abort> {
+        self.rule.for_cohort(self.roster.sites(), sites)
+    }
+
+    /// What a signature of this attempt is bound to.
+    pub fn header(&self, phase: Phase, from: SiteId) -> Header {
+        Header { ctx: self.ctx, phase, from }
     }
 
     /// The context digest ctx.
@@ -48,10 +77,11 @@ pub struct Cohort {
 }
 
 impl Cohort {
-    /// Reads the relayed set: ascending, invited sites only, one global model, no key used twice.
+    /// Reads the relayed set: ascending, invited sites only, signed by each, one global model, no key used
+    /// twice.
     ///
     /// # Errors
-    /// [`Abort::Set`], [`Abort::OtherModel`], [`Abort::RepeatedKey`].
+    /// [`Abort::Set`], [`Abort::Unsigned`], [`Abort::OtherModel`], [`Abort::RepeatedKey`].
     pub fn new(terms: &Terms, set: &AdvertiseSet) -> Result<Self, Abort> {
         let phase = "advertise";
         let sites = SiteSet::try_from(set.sites.iter().map(|(site, _)| *site).collect::<Vec<_>>())
@@ -59,10 +89,13 @@ impl Cohort {
         if !sites.is_subset(&terms.attempt.invited) {
             return Err(Abort::Set { phase, why: "a site that was not invited" });
         }
-        let keys: Vec<Advertise> = set.sites.iter().map(|(_, keys)| keys.clone()).collect();
+        for (site, signed) in &set.sites {
+            signed.verify(terms.header(Phase::Advertise, *site), &terms.roster)?;
+        }
+        let keys: Vec<Advertise> = set.sites.iter().map(|(_, keys)| keys.body.clone()).collect();
         let mut parts = terms.ctx().0.to_vec();
         let mut seen = std::collections::BTreeSet::new();
-        for (site, keys) in &set.sites {
+        for (site, Signed { body: keys, .. }) in &set.sites {
             if !seen.insert(keys.share_key) || !seen.insert(keys.mask_key) {
                 return Err(Abort::RepeatedKey { site: *site });
             }
@@ -161,6 +194,31 @@ pub fn leaves(cohort: &Cohort, dealer: SiteId, head: &Head, leaves: &[Leaf]) -> 
 /// S: the root over [`leaves`].
 pub fn share_root(cohort: &Cohort, dealer: SiteId, head: &Head, of: &[Leaf]) -> Hash {
     merkle_root(&leaves(cohort, dealer, head, of))
+}
+
+/// Domain of a dealer's signature on S.
+const ROOT_LABEL: &str = "fovea/secagg/root/v1";
+
+/// The dealer's signature on S.
+pub fn sign_root(ctx: Hash, dealer: SiteId, root: Hash, identity: &Identity) -> Signature {
+    identity.sign(ROOT_LABEL, &[&ctx.0, &dealer.0.to_le_bytes(), &root.0])
+}
+
+/// Checks a dealer's signature on S.
+///
+/// # Errors
+/// [`SignatureError`] names the dealer.
+pub fn verify_root(
+    terms: &Terms,
+    dealer: SiteId,
+    root: Hash,
+    signature: &Signature,
+) -> Result<(), SignatureError> {
+    let parts: [&[u8]; 3] = [&terms.ctx().0, &dealer.0.to_le_bytes(), &root.0];
+    match terms.roster.key_of(dealer) {
+        Some(key) if key.verify(ROOT_LABEL, &parts, signature) => Ok(()),
+        _ => Err(SignatureError { phase: Phase::Share, from: dealer }),
+    }
 }
 
 /// The Merkle leaf of a head.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::commit::{self, Cohort, Terms};
+use crate::envelope::Signed;
 use crate::error::{Abort, Accepted, Reject};
 use crate::hash::{Hash, merkle_path};
 use crate::message::{Advertise, AdvertiseSet, Dealt, Head, Share, ShareSet};
@@ -22,7 +23,7 @@ pub use release::{CollectC, CollectU, Sum};
 #[derive(Debug)]
 pub struct CollectA {
     terms: Arc<Terms>,
-    arrived: BTreeMap<SiteId, Advertise>,
+    arrived: BTreeMap<SiteId, Signed<Advertise>>,
 }
 
 impl CollectA {
@@ -31,11 +32,12 @@ impl CollectA {
         Self { terms, arrived: BTreeMap::new() }
     }
 
-    /// Takes the keys of one site.
+    /// Takes the keys of one site. The envelope around them has been verified.
     ///
     /// # Errors
     /// [`Reject`] for a site that is not invited, starts from another model, or repeats a key.
-    pub fn accept(&mut self, from: SiteId, message: &Advertise) -> Result<Accepted, Reject> {
+    pub fn accept(&mut self, from: SiteId, signed: &Signed<Advertise>) -> Result<Accepted, Reject> {
+        let message = &signed.body;
         if !self.terms.attempt.invited.contains(from) {
             return Err(Reject::Unexpected { site: from });
         }
@@ -45,13 +47,14 @@ impl CollectA {
         let taken = |key: &[u8; 32]| {
             self.arrived
                 .iter()
-                .any(|(site, keys)| *site != from && (keys.share_key == *key || keys.mask_key == *key))
+                .filter(|(site, _)| **site != from)
+                .any(|(_, keys)| keys.body.share_key == *key || keys.body.mask_key == *key)
         };
         let repeated = message.share_key == message.mask_key;
         if repeated || taken(&message.share_key) || taken(&message.mask_key) {
             return Err(Reject::Content { site: from, what: "key already in use" });
         }
-        once(&mut self.arrived, from, message)
+        once(&mut self.arrived, from, signed)
     }
 
     /// Sites that are still missing.
@@ -65,7 +68,7 @@ impl CollectA {
     /// [`Abort::TooFewSites`], [`Abort::Thresholds`].
     pub fn close(self) -> Result<(CollectS, AdvertiseSet), Abort> {
         let (terms, cohort, set) = self.cohort()?;
-        let thresholds = terms.rule.for_sites(cohort.sites.len())?;
+        let thresholds = terms.thresholds(cohort.sites.len())?;
         Ok((CollectS { terms, cohort, thresholds, arrived: BTreeMap::new() }, set))
     }
 
@@ -101,7 +104,7 @@ impl CollectS {
     /// Takes the shares that one site deals.
     ///
     /// # Errors
-    /// [`Reject`] for a stranger, leaves of a wrong number or length, or a wrong root.
+    /// [`Reject`] for a stranger, leaves of a wrong number or length, a wrong root or an unsigned one.
     pub fn accept(&mut self, from: SiteId, message: &Share) -> Result<Accepted, Reject> {
         if !self.cohort.sites.contains(from) {
             return Err(Reject::Unexpected { site: from });
@@ -120,6 +123,9 @@ impl CollectS {
         }
         if commit::share_root(&self.cohort, from, &message.head, &message.leaves) != message.root {
             return Err(Reject::Content { site: from, what: "shares do not match their root" });
+        }
+        if commit::verify_root(&self.terms, from, message.root, &message.signature).is_err() {
+            return Err(Reject::Content { site: from, what: "the root of the shares is not signed" });
         }
         once(&mut self.arrived, from, message)
     }
@@ -180,6 +186,7 @@ fn dealt((dealer, share, leaves): &(SiteId, &Share, Vec<Hash>), place: usize) ->
         head_path: merkle_path(leaves, 0),
         leaf_path: merkle_path(leaves, place + 1),
         root: share.root,
+        signature: share.signature,
     }
 }
 

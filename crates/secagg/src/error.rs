@@ -1,5 +1,8 @@
 //! Why an attempt ends, and why a single message is refused.
 
+use fovea_wire::WireError;
+
+use crate::identity::SignatureError;
 use crate::secret::EntropyError;
 use crate::sets::SiteId;
 use crate::shamir::ShamirError;
@@ -74,6 +77,20 @@ pub enum Abort {
         /// About whom.
         dealer: SiteId,
     },
+    /// A site signed two different statements for one phase.
+    #[error("{site} signed two different statements for one phase and is excluded")]
+    Equivocation {
+        /// The site.
+        site: SiteId,
+    },
+    /// An attempt that this site has already taken part in, or an older one.
+    #[error("attempt {attempt} of round {round} is not newer than the last one joined")]
+    OldAttempt {
+        /// Round.
+        round: u32,
+        /// Attempt.
+        attempt: u16,
+    },
     /// This site already confirmed a set in this round.
     #[error("a set was already confirmed in round {round}")]
     SecondConfirmation {
@@ -90,6 +107,14 @@ pub enum Abort {
         /// Size of the difference.
         sites: usize,
     },
+    /// A set that splits a batch.
+    #[error("the sum of round {round} would lack {absent}, but sites join and leave in whole batches")]
+    BrokenBatch {
+        /// This round.
+        round: u32,
+        /// First site that is missing from its batch.
+        absent: SiteId,
+    },
     /// Confirmations that do not prove one common set.
     #[error("confirmations do not prove a quorum for one set: {why}")]
     Quorum {
@@ -103,6 +128,21 @@ pub enum Abort {
     TwoPartyNotAcknowledged {
         /// Site without the acknowledgement.
         site: SiteId,
+    },
+    /// A statement that its alleged author has not signed in this attempt.
+    #[error(transparent)]
+    Unsigned(#[from] SignatureError),
+    /// The roster lists another public key for this site than its own.
+    #[error("the roster lists another key for {site} than the one it signs with")]
+    OtherIdentity {
+        /// This site.
+        site: SiteId,
+    },
+    /// After a restart, an update that does not give the upload that was announced before it.
+    #[error("the upload of round {round} would differ from the one begun before the restart")]
+    OtherUpload {
+        /// Round.
+        round: u32,
     },
     /// Vector or sidecar of another length than agreed.
     #[error("{what}: {found} words where {expected} were agreed")]
@@ -126,6 +166,9 @@ pub enum Abort {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A message of this site that cannot be written.
+    #[error(transparent)]
+    Wire(#[from] WireError),
 }
 
 /// One message is dropped; the state that refused it goes on.

@@ -80,6 +80,11 @@ impl std::fmt::Debug for PrivateKey {
     }
 }
 
+/// The group key of pair mode: `HKDF(mask seed, salt, "fovea/secagg/v1/group")`. Both sites know the seed.
+pub(crate) fn pair_group_key(mask_seed: &Secret, salt: Hash) -> Secret {
+    derive(mask_seed, salt, &[b"fovea/secagg/v1/group"])
+}
+
 /// Whether two public values are the same, without an early exit.
 pub fn same_bytes(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.ct_eq(b).into()

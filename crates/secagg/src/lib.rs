@@ -14,10 +14,15 @@
 pub mod commit;
 pub mod coordinator;
 pub mod encode;
+pub mod envelope;
 pub mod error;
+pub mod evidence;
 mod gf256;
+pub mod group;
 pub mod hash;
 pub mod history;
+pub mod identity;
+pub mod journal;
 pub mod keys;
 pub mod layout;
 pub mod message;

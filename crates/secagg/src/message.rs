@@ -1,16 +1,15 @@
-//! The messages of protocol MSA1 and the envelope around them.
+//! The messages of protocol MSA1.
 //!
-//! The body of each phase is encoded by itself and travels in an [`Envelope`] beside the context digest, so a
-//! message of another attempt is dropped before its body is parsed.
+//! The body of each phase is encoded by itself and travels in an [`Envelope`](crate::envelope::Envelope) beside
+//! the context digest, so a message of another attempt is dropped before its body is parsed.
 
-use fovea_wire::{Bytes, WireError};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use fovea_wire::Bytes;
+use serde::{Deserialize, Serialize};
 
+use crate::envelope::Signed;
 use crate::hash::Hash;
+use crate::identity::Signature;
 use crate::sets::{SiteId, SiteSet};
-
-/// Kind of an [`Envelope`] in `fovea_wire`.
-pub const ENVELOPE_KIND: u8 = 1;
 
 /// Sender number of the coordinator.
 pub const COORDINATOR: SiteId = SiteId(u16::MAX);
@@ -18,10 +17,7 @@ pub const COORDINATOR: SiteId = SiteId(u16::MAX);
 /// Bytes of vector in one chunk.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// Longest envelope: one chunk and its surroundings, or the shares of 255 sites.
-pub const ENVELOPE_MAX: usize = CHUNK_BYTES + 256;
-
-/// What a message is for.
+/// What a message is for. Signatures cover a phase by its place in this list: new ones go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -57,46 +53,6 @@ pub enum Phase {
     Abandon,
 }
 
-/// The outer layer of every message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
-    /// Context digest of the attempt.
-    pub ctx: Hash,
-    /// What the body is.
-    pub phase: Phase,
-    /// Sender.
-    pub from: SiteId,
-    /// The body, encoded by itself.
-    pub body: Bytes,
-}
-
-impl Envelope {
-    /// Wraps and encodes a body.
-    ///
-    /// # Errors
-    /// [`WireError::TooLong`] above [`ENVELOPE_MAX`].
-    pub fn seal<T: Serialize>(ctx: Hash, phase: Phase, from: SiteId, body: &T) -> Result<Vec<u8>, WireError> {
-        let body = Bytes(fovea_wire::to_body(body, ENVELOPE_MAX)?);
-        fovea_wire::encode(ENVELOPE_KIND, &Self { ctx, phase, from, body }, ENVELOPE_MAX)
-    }
-
-    /// Decodes the outer layer.
-    ///
-    /// # Errors
-    /// [`WireError`].
-    pub fn open(bytes: &[u8]) -> Result<Self, WireError> {
-        fovea_wire::decode(ENVELOPE_KIND, bytes, ENVELOPE_MAX)
-    }
-
-    /// Decodes the body.
-    ///
-    /// # Errors
-    /// [`WireError`].
-    pub fn body<T: DeserializeOwned>(&self) -> Result<T, WireError> {
-        fovea_wire::from_body(&self.body.0, ENVELOPE_MAX)
-    }
-}
-
 /// Opens an attempt; the site computes the context digest itself and compares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
@@ -122,8 +78,8 @@ pub struct Advertise {
 /// Phase A, relayed: all sites that advertised, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdvertiseSet {
-    /// Sites and their keys.
-    pub sites: Vec<(SiteId, Advertise)>,
+    /// Sites and their keys, each signed by the site.
+    pub sites: Vec<(SiteId, Signed<Advertise>)>,
 }
 
 /// Commitments to the two seeds of a dealer.
@@ -151,8 +107,11 @@ pub struct Share {
     pub head: Head,
     /// Leaves in the order of the advertised sites.
     pub leaves: Vec<Leaf>,
-    /// Merkle root over the head (leaf 0) and the leaves.
+    /// S: Merkle root over the head (leaf 0) and the leaves.
     pub root: Hash,
+    /// The dealer's signature on the root. Recipients see the root and their own leaf, not this whole
+    /// message, so the envelope's signature is of no use to them.
+    pub signature: Signature,
 }
 
 /// What one site is told about one dealer.
@@ -168,8 +127,10 @@ pub struct Dealt {
     pub head_path: Vec<Hash>,
     /// Merkle path of the leaf.
     pub leaf_path: Vec<Hash>,
-    /// Merkle root.
+    /// S.
     pub root: Hash,
+    /// The dealer's signature on S.
+    pub signature: Signature,
 }
 
 /// Phase S, relayed to one site: all dealers, ascending.
@@ -212,10 +173,10 @@ pub struct Confirm {
 }
 
 /// Phase C, relayed: who agreed to what, ascending.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConfirmSet {
-    /// Sites and the digests they sent.
-    pub confirmations: Vec<(SiteId, Hash)>,
+    /// Sites and what they signed.
+    pub confirmations: Vec<(SiteId, Signed<Confirm>)>,
 }
 
 /// Phase U: what a site reveals about one dealer. Exactly one of two shares, by construction.
@@ -247,6 +208,8 @@ pub struct PublishClose {
     pub side: Bytes,
     /// U3.
     pub complete: SiteSet,
+    /// The signed confirmations of U3; empty in pair mode, which has no phase C.
+    pub quorum: ConfirmSet,
 }
 
 /// A site accuses a dealer.

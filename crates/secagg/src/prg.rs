@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use crate::secret::Secret;
+use crate::sets::SiteId;
 
 /// Bytes of a vector that are masked as one piece of work.
 pub const TILE_BYTES: usize = 1 << 16;
@@ -28,6 +29,10 @@ pub enum Label {
     Side,
     /// Random fractions of stochastic rounding (under a key of their own).
     Rounding,
+    /// Coefficients of a linear tag, by its number, words of 64 bits (under the group key).
+    Coefficients(u8),
+    /// One-time pads of a site's tags, words of 64 bits (under the group key).
+    Pads(SiteId),
 }
 
 impl Label {
@@ -37,6 +42,14 @@ impl Label {
             Self::Vector => 0,
             Self::Side => 1,
             Self::Rounding => 2,
+            Self::Coefficients(tag) => {
+                nonce[1] = tag;
+                3
+            }
+            Self::Pads(SiteId(site)) => {
+                nonce[2..4].copy_from_slice(&site.to_le_bytes());
+                4
+            }
         };
         nonce
     }
@@ -68,6 +81,13 @@ pub struct Mask {
     pub seed: Secret,
     /// Added or subtracted.
     pub sign: Sign,
+}
+
+impl Mask {
+    /// A stream to add.
+    pub fn plus(seed: Secret) -> Self {
+        Self { seed, sign: Sign::Plus }
+    }
 }
 
 /// A word of a masked vector: `u32` or `u64`, added modulo 2^32 or 2^64.
@@ -189,6 +209,15 @@ mod tests {
         let mut vector: Vec<u32> = (0..5000).collect();
         add_masks(&mut vector, &[mask(Sign::Plus), mask(Sign::Minus)], Label::Vector);
         assert_eq!(vector, (0..5000).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn labels_have_nonces_of_their_own() {
+        let mut labels = vec![Label::Vector, Label::Side, Label::Rounding];
+        labels.extend((0..=255).map(Label::Coefficients));
+        labels.extend([0, 1, 255, 256, u16::MAX].map(|site| Label::Pads(SiteId(site))));
+        let nonces: std::collections::BTreeSet<[u8; 12]> = labels.iter().map(|l| l.nonce()).collect();
+        assert_eq!(nonces.len(), labels.len());
     }
 
     #[test]

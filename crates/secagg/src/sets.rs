@@ -103,9 +103,11 @@ pub enum Profile {
 /// The thresholds of an attempt with n sites that advertised keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
+    /// Sites that advertised keys.
+    pub cohort: u16,
     /// Shares needed to reconstruct, and confirmations needed to release shares.
     pub quorum: usize,
-    /// Least number of sites in a sum.
+    /// Least number of sites in a sum: the quorum, what the job asks, and two more than may collude.
     pub sites_min: usize,
     /// Colluding sites tolerated.
     pub colluders_max: usize,
@@ -118,31 +120,35 @@ pub struct ThresholdRule {
     pub profile: Profile,
     /// Least number of sites in a sum, beyond what the profile asks.
     pub sites_min: u16,
-    /// Colluding sites tolerated; `None` takes ceil(n/3) - 1.
+    /// Colluding sites tolerated; `None` takes ceil(n/3) - 1 over the n sites of the roster.
     pub colluders_max: Option<u16>,
 }
 
 impl ThresholdRule {
-    /// Thresholds for `sites` that advertised keys.
+    /// Thresholds for `sites` that advertised keys, out of the `roster` sites of the federation.
+    ///
+    /// The colluders tolerated are counted over the whole roster: the coordinator has a say in who takes
+    /// part, so in a small cohort all of them may sit beside one honest site. The quorum t is the
+    /// profile's, raised in profile malicious until 2 t - n exceeds the colluders: then two quorums share
+    /// an honest site, and no two sets can both be confirmed.
     ///
     /// # Errors
-    /// [`Abort::TooFewSites`], and [`Abort::Thresholds`] when the colluders tolerated are too many for
-    /// two confirmation quorums to share an honest site.
-    pub fn for_sites(&self, sites: usize) -> Result<Thresholds, Abort> {
+    /// [`Abort::TooFewSites`], and [`Abort::Thresholds`] when no quorum is large enough for the colluders.
+    pub fn for_cohort(&self, roster: usize, sites: usize) -> Result<Thresholds, Abort> {
+        let colluders_max = self.colluders_max.map_or(roster.div_ceil(3).saturating_sub(1), usize::from);
         let quorum = match self.profile {
-            Profile::Malicious => (2 * sites / 3 + 1).max(3),
-            Profile::SemiHonest => (sites / 2 + 1).max(3),
+            Profile::Malicious => (2 * sites / 3 + 1).max((sites + colluders_max) / 2 + 1),
+            Profile::SemiHonest => sites / 2 + 1,
         };
-        let sites_min = quorum.max(usize::from(self.sites_min));
+        let quorum = quorum.max(3);
+        let sites_min = quorum.max(usize::from(self.sites_min)).max(colluders_max + 2);
+        if colluders_max >= quorum || quorum.max(colluders_max + 2) > sites.max(3) {
+            return Err(Abort::Thresholds { sites, quorum, colluders_max });
+        }
         if sites < sites_min {
             return Err(Abort::TooFewSites { phase: "advertise", have: sites, need: sites_min });
         }
-        let colluders_max = self.colluders_max.map_or(sites.div_ceil(3) - 1, usize::from);
-        let share_honest = 2 * quorum - sites > colluders_max || self.profile == Profile::SemiHonest;
-        if colluders_max >= quorum || !share_honest {
-            return Err(Abort::Thresholds { sites, quorum, colluders_max });
-        }
-        Ok(Thresholds { quorum, sites_min, colluders_max })
+        Ok(Thresholds { cohort: sites as u16, quorum, sites_min, colluders_max })
     }
 }
 
@@ -185,7 +191,8 @@ mod tests {
     use super::*;
 
     fn quorum(profile: Profile, sites: usize) -> usize {
-        ThresholdRule { profile, sites_min: 3, colluders_max: None }.for_sites(sites).unwrap().quorum
+        let rule = ThresholdRule { profile, sites_min: 3, colluders_max: None };
+        rule.for_cohort(sites, sites).unwrap().quorum
     }
 
     #[test]
@@ -202,11 +209,35 @@ mod tests {
     #[test]
     fn too_few_sites_and_too_many_colluders_are_refused() {
         let rule = ThresholdRule { profile: Profile::Malicious, sites_min: 3, colluders_max: None };
-        assert!(matches!(rule.for_sites(2), Err(Abort::TooFewSites { have: 2, need: 3, .. })));
+        assert!(matches!(rule.for_cohort(2, 2), Err(Abort::TooFewSites { have: 2, need: 3, .. })));
+        for profile in [Profile::Malicious, Profile::SemiHonest] {
+            let rule = ThresholdRule { profile, colluders_max: Some(9), ..rule };
+            assert!(matches!(rule.for_cohort(10, 10), Err(Abort::Thresholds { .. })));
+        }
         let rule = ThresholdRule { colluders_max: Some(4), ..rule };
-        assert!(matches!(rule.for_sites(10), Err(Abort::Thresholds { .. })));
-        let rule = ThresholdRule { colluders_max: Some(3), ..rule };
-        assert_eq!(rule.for_sites(10).unwrap().colluders_max, 3);
+        let thresholds = rule.for_cohort(10, 10).unwrap();
+        assert_eq!((thresholds.quorum, thresholds.colluders_max), (8, 4));
+    }
+
+    /// In every cohort that is allowed, two quorums share an honest site and a sum covers two honest ones.
+    #[test]
+    fn a_small_cohort_does_not_lower_the_number_of_colluders() {
+        let rule = ThresholdRule { profile: Profile::Malicious, sites_min: 3, colluders_max: None };
+        for roster in 3..=100usize {
+            let colluders = roster.div_ceil(3) - 1;
+            let mut allowed = 0;
+            for sites in 3..=roster {
+                if let Ok(thresholds) = rule.for_cohort(roster, sites) {
+                    assert_eq!(thresholds.colluders_max, colluders);
+                    assert!(2 * thresholds.quorum > sites + colluders, "{roster} {sites}");
+                    assert!((colluders + 2..=sites).contains(&thresholds.sites_min), "{roster} {sites}");
+                    allowed += 1;
+                }
+            }
+            assert!(allowed >= 1, "{roster}");
+        }
+        // Three of ten sites: the coordinator could have chosen one honest one and two colluders.
+        assert!(rule.for_cohort(10, 3).is_err());
     }
 
     #[test]

@@ -13,14 +13,14 @@ use fovea_secagg::coordinator::{CollectA, Sum};
 use fovea_secagg::encode::Encoded;
 use fovea_secagg::error::{Abort, Accepted, Reject};
 use fovea_secagg::hash::Hash;
-use fovea_secagg::message::{Confirm, MaskedClose, Share};
+use fovea_secagg::message::{MaskedClose, Share};
 use fovea_secagg::sets::SiteId;
 use fovea_secagg::site::{Advertised, Ready};
-use fovea_secagg::vector::{chunks, side_to_bytes};
+use fovea_secagg::vector::side_to_bytes;
 use fovea_wire::Bytes;
 use parties::{
-    Seeded, Stops, advertise, clear_sum, history, input, share, side, terms, until_announced,
-    until_confirmed, until_ready, upload,
+    Seeded, Stops, advertise, clear_sum, history, input, seat, share, side, side_values, signed_confirm,
+    terms, until_announced, until_confirmed, until_ready, upload,
 };
 use scripted::{Fault, Scripted};
 
@@ -35,7 +35,7 @@ fn key_messages_are_checked_and_taken_once() {
     let terms = terms(3, 3, 1);
     let mut entropy = Seeded::new(1);
     let mut coordinator = CollectA::open(Arc::clone(&terms));
-    let mut fresh = || Advertised::start(Arc::clone(&terms), SiteId(0), &mut entropy).unwrap().1;
+    let mut fresh = || Advertised::start(seat(&terms, SiteId(0)), &mut entropy).unwrap().1;
     let (first, second) = (fresh(), fresh());
     assert_eq!(coordinator.accept(SiteId(0), &first), Ok(Accepted::New));
     assert_eq!(coordinator.accept(SiteId(0), &first), Ok(Accepted::Again));
@@ -43,7 +43,7 @@ fn key_messages_are_checked_and_taken_once() {
     assert_eq!(coordinator.accept(SiteId(3), &second), Err(Reject::Unexpected { site: SiteId(3) }));
     assert!(is_content(&coordinator.accept(SiteId(1), &first), 1));
     let mut other = second.clone();
-    other.model = Hash([9; 32]);
+    other.body.model = Hash([9; 32]);
     assert!(is_content(&coordinator.accept(SiteId(1), &other), 1));
     assert_eq!(coordinator.missing().len(), 2);
 }
@@ -55,6 +55,7 @@ fn share_messages_are_checked_and_taken_once() {
     let (sites, coordinator) = advertise(&terms, &NEVER, &mut entropy);
     let (mut coordinator, keys) = coordinator.close().unwrap();
     let (_, good) = sites.into_iter().next().unwrap().1.share(&keys, &mut entropy).unwrap();
+    let good = good.body;
     let mut sent = |change: &dyn Fn(&mut Share)| {
         let mut message = good.clone();
         change(&mut message);
@@ -65,6 +66,7 @@ fn share_messages_are_checked_and_taken_once() {
     assert!(is_content(&sent(&|m| m.leaves[0].sealed = Bytes(vec![0; 144])), 0));
     assert!(is_content(&sent(&|m| m.leaves[1].sealed.0[0] ^= 1), 0));
     assert!(is_content(&sent(&|m| m.head.group = Hash([0; 32])), 0));
+    assert!(is_content(&sent(&|m| m.signature.0[7] ^= 1), 0));
     assert_eq!(sent(&|_| {}), Ok(Accepted::New));
     assert_eq!(sent(&|_| {}), Ok(Accepted::Again));
     assert_eq!(coordinator.accept(SiteId(7), &good), Err(Reject::Unexpected { site: SiteId(7) }));
@@ -76,27 +78,28 @@ fn uploads_are_checked_and_added_once() {
     let (ready, mut coordinator) = until_ready(&terms, &NEVER, &mut Seeded::new(3)).unwrap();
     let (me, state) = ready.into_iter().next().unwrap();
     let (_, sent) = state.mask(Encoded { words: input(me, 3) }, side(me, 1)).unwrap();
-    let (pieces, root) = chunks(&sent.words);
+    let (pieces, MaskedClose { root, .. }) = sent.messages();
+    // One value and two tags.
     let close = |root, words: usize| MaskedClose { root, side: side_to_bytes(&vec![5; words]) };
-    assert_eq!(coordinator.finish(me, &close(root, 1)), Err(Reject::Unexpected { site: me }));
+    assert_eq!(coordinator.finish(me, &close(root, 3)), Err(Reject::Unexpected { site: me }));
     assert_eq!(coordinator.chunk(SiteId(8), &pieces[0]), Err(Reject::Unexpected { site: SiteId(8) }));
     assert_eq!(coordinator.chunk(me, &pieces[0]), Ok(Accepted::New));
     assert!(is_content(&coordinator.finish(me, &close(root, 2)), 0));
-    assert!(is_content(&coordinator.finish(me, &close(Hash([0; 32]), 1)), 0));
-    assert_eq!(coordinator.finish(me, &close(root, 1)), Ok(Accepted::New));
-    assert_eq!(coordinator.finish(me, &close(root, 1)), Ok(Accepted::Again));
-    assert_eq!(coordinator.finish(me, &close(Hash([0; 32]), 1)), Err(Reject::Conflicting { site: me }));
+    assert!(is_content(&coordinator.finish(me, &close(Hash([0; 32]), 3)), 0));
+    assert_eq!(coordinator.finish(me, &close(root, 3)), Ok(Accepted::New));
+    assert_eq!(coordinator.finish(me, &close(root, 3)), Ok(Accepted::Again));
+    assert_eq!(coordinator.finish(me, &close(Hash([0; 32]), 3)), Err(Reject::Conflicting { site: me }));
     assert_eq!(coordinator.chunk(me, &pieces[0]), Err(Reject::Unexpected { site: me }));
 }
 
 #[test]
 fn confirmations_are_checked_and_taken_once() {
     let stops = [Stops::Never, Stops::Never, Stops::Never, Stops::BeforeMask];
-    let (masked, mut coordinator, announce) =
-        until_announced(&terms(4, 3, 1), &stops, &mut Seeded::new(4)).unwrap();
+    let terms = terms(4, 3, 1);
+    let (masked, mut coordinator, announce) = until_announced(&terms, &stops, &mut Seeded::new(4)).unwrap();
     let (me, state) = masked.into_iter().next().unwrap();
     let (_, message) = state.confirm(&announce, &mut history()).unwrap();
-    assert!(is_content(&coordinator.accept(me, &Confirm { digest: Hash([0; 32]) }), 0));
+    assert!(is_content(&coordinator.accept(me, &signed_confirm(&terms, me, Hash([0; 32]))), 0));
     assert_eq!(coordinator.accept(SiteId(3), &message), Err(Reject::Unexpected { site: SiteId(3) }));
     assert_eq!(coordinator.accept(me, &message), Ok(Accepted::New));
     assert_eq!(coordinator.accept(me, &message), Ok(Accepted::Again));
@@ -109,7 +112,7 @@ fn run_with_bad_reveal(n: u16) -> Result<Sum, Abort> {
     let (sites, mut coordinator, quorum) =
         until_confirmed(&terms(n, 3, 1), &stops, &mut Seeded::new(5)).unwrap();
     for (me, state) in sites {
-        let (_, mut message) = state.unmask(&quorum).unwrap();
+        let mut message = state.unmask(&quorum).unwrap().1.body;
         if me == SiteId(1) {
             let mut short = message.clone();
             short.reveals.pop();
@@ -129,7 +132,7 @@ fn a_site_with_a_bad_share_is_blamed_and_the_others_finish_if_enough() {
     let sum = run_with_bad_reveal(4).unwrap();
     assert_eq!(sum.blamed, [SiteId(1)]);
     let (words, side) = clear_sum(&sum.complete, 3, 1);
-    assert_eq!((sum.words, sum.side), (words, side));
+    assert_eq!((&sum.words, side_values(&sum)), (&words, side));
     assert!(matches!(run_with_bad_reveal(3), Err(Abort::TooFewSites { phase: "unmask", have: 2, need: 3 })));
 }
 
@@ -143,7 +146,7 @@ fn run_with_faulty_dealer(fault: Fault, uploads: bool) -> Result<Sum, Abort> {
     let (mut coordinator, keys) = coordinator.close()?;
     let cohort = Cohort::new(&terms, &keys)?;
     let shared = share(sites, &keys, &mut coordinator, &stops, &mut entropy);
-    coordinator.accept(dealer.id, &dealer.deal(&cohort, 3, fault, &mut entropy)).unwrap();
+    coordinator.accept(dealer.id, &dealer.deal(&terms, &cohort, fault, &mut entropy)).unwrap();
     let (mut coordinator, relayed) = coordinator.close()?;
     let ready = shared.into_iter().zip(&relayed).map(|((me, state), (_, set))| Ok((me, state.receive(set)?)));
     let ready = ready.collect::<Result<Vec<(SiteId, Ready)>, Abort>>()?;
@@ -154,7 +157,7 @@ fn run_with_faulty_dealer(fault: Fault, uploads: bool) -> Result<Sum, Abort> {
         masked.push((me, state));
     }
     if uploads {
-        let sent = fovea_secagg::site::Upload { words: vec![1; 3], side: vec![1] };
+        let sent = fovea_secagg::site::Upload { words: vec![1; 3], side: vec![1; terms.side_words] };
         upload(&mut coordinator, dealer.id, &sent);
     }
     let (mut coordinator, announce) = coordinator.close()?;
@@ -166,7 +169,7 @@ fn run_with_faulty_dealer(fault: Fault, uploads: bool) -> Result<Sum, Abort> {
     }
     let (mut coordinator, quorum) = coordinator.close()?;
     for (me, state) in confirmed {
-        coordinator.accept(me, &state.unmask(&quorum)?.1).unwrap();
+        coordinator.accept(me, &state.unmask(&quorum)?.1.body).unwrap();
     }
     coordinator.close()
 }
@@ -177,7 +180,7 @@ fn faulty_dealers_are_named() {
         Err(Abort::BadDealer { dealer: SiteId(3), what }) => Some(what),
         _ => None,
     };
-    for fault in [Fault::NotCommitted, Fault::GroupEquivocation, Fault::Garbage] {
+    for fault in [Fault::NotCommitted, Fault::GroupEquivocation, Fault::Garbage, Fault::Swapped] {
         assert!(named(fault, true).is_some(), "{fault:?}");
     }
     for fault in [Fault::OffPolynomial, Fault::OtherSelfMask] {
@@ -187,5 +190,6 @@ fn faulty_dealers_are_named() {
     assert_eq!(wrong_key, Some("mask key does not match its public key"));
     // The control: a scripted dealer without a fault that drops out is recovered exactly.
     let sum = run_with_faulty_dealer(Fault::None, false).unwrap();
-    assert_eq!((sum.words, sum.side), clear_sum(&sum.complete, 3, 1));
+    let values = side_values(&sum);
+    assert_eq!((sum.words, values), clear_sum(&sum.complete, 3, 1));
 }

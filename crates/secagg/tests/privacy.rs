@@ -11,16 +11,19 @@ use std::sync::Arc;
 use fovea_secagg::commit::{self, Cohort};
 use fovea_secagg::coordinator::CollectA;
 use fovea_secagg::encode::Encoded;
+use fovea_secagg::envelope::Signed;
+use fovea_secagg::error::Abort;
 use fovea_secagg::hash::Hash;
+use fovea_secagg::identity::SignatureError;
 use fovea_secagg::keys::PrivateKey;
-use fovea_secagg::message::{Advertise, AdvertiseSet};
+use fovea_secagg::message::{Advertise, AdvertiseSet, Phase};
 use fovea_secagg::prg::{Label, Mask, Sign, add_masks, fill_stream};
 use fovea_secagg::secret::Secret;
 use fovea_secagg::sets::SiteId;
 use fovea_secagg::shamir::Weights;
-use fovea_secagg::site::pair::TwoPartyAcknowledged;
+use fovea_secagg::site::pair::{Acknowledgement, TwoPartyAcknowledged};
 use fovea_secagg::site::{Advertised, Ready};
-use parties::{Seeded, Stops, terms, terms_of, until_ready};
+use parties::{Seeded, Stops, identity, roster, seat, signed_keys, terms, terms_of, until_ready};
 use scripted::{Fault, Scripted};
 
 const WORDS: usize = 1 << 18;
@@ -77,17 +80,31 @@ fn a_retry_with_fresh_keys_hides_even_the_difference() {
 fn masks_of_sites_with_different_models_do_not_cancel() {
     let mut entropy = Seeded::new(4);
     let models = [Hash([2; 32]), Hash([3; 32])];
-    let acknowledged = TwoPartyAcknowledged((0..2).map(SiteId).collect());
+    let manifest = terms(2, WORDS, 2).attempt.manifest;
+    let signed = [0, 1].map(|site| Acknowledgement::sign(manifest, SiteId(site), &identity(site)));
+    let acknowledged = TwoPartyAcknowledged::by_both(manifest, &roster(2), &signed).unwrap();
     let mut sites = Vec::new();
     for (i, model) in models.iter().enumerate() {
         let terms = terms_of(2, WORDS, 2, 1, *model);
-        sites.push(Advertised::start(terms, SiteId(i as u16), &mut entropy).unwrap());
+        let started = Advertised::start(seat(&terms, SiteId(i as u16)), &mut entropy).unwrap();
+        sites.push((terms, started));
     }
-    let keys: Vec<Advertise> = sites.iter().map(|(_, message)| message.clone()).collect();
+    let keys: Vec<Signed<Advertise>> = sites.iter().map(|(_, (_, message))| message.clone()).collect();
+    // The keys that the other site signed for another model are refused.
+    let relayed = AdvertiseSet { sites: (0..2).map(SiteId).zip(keys.clone()).collect() };
+    for (i, (terms, _)) in sites.iter().enumerate() {
+        let phase = Phase::Advertise;
+        let unsigned = Abort::Unsigned(SignatureError { phase, from: SiteId(1 - i as u16) });
+        assert_eq!(Cohort::new(terms, &relayed).err(), Some(unsigned));
+    }
+    // Suppose that the coordinator could sign for the sites: then the masks do not cancel.
     let mut sum = vec![0u32; WORDS];
-    for ((state, _), model) in sites.into_iter().zip(models) {
-        // The coordinator forges the model field so that each site sees its own model everywhere.
-        let forged = |i: usize| (SiteId(i as u16), Advertise { model, ..keys[i].clone() });
+    for (terms, (state, _)) in sites {
+        let model = terms.attempt.model;
+        let forged = |i: u16| {
+            let keys = Advertise { model, ..keys[usize::from(i)].body.clone() };
+            (SiteId(i), signed_keys(&terms, SiteId(i), keys))
+        };
         let set = AdvertiseSet { sites: vec![forged(0), forged(1)] };
         let ready = state.pair(&set, &acknowledged).unwrap();
         let upload = ready.mask(Encoded { words: vec![7; WORDS] }, vec![0; 2]).unwrap().1;
@@ -105,7 +122,7 @@ fn a_late_upload_stays_masked_below_the_quorum() {
     let terms = terms(4, WORDS, 2);
     let mut entropy = Seeded::new(5);
     let colluders: Vec<Scripted> = (1..4).map(|i| Scripted::new(SiteId(i), &mut entropy)).collect();
-    let (state, message) = Advertised::start(Arc::clone(&terms), SiteId(0), &mut entropy).unwrap();
+    let (state, message) = Advertised::start(seat(&terms, SiteId(0)), &mut entropy).unwrap();
     let mut sites = vec![(SiteId(0), message)];
     sites.extend(colluders.iter().map(|c| (c.id, c.advertise(&terms))));
     let set = AdvertiseSet { sites };
@@ -116,10 +133,11 @@ fn a_late_upload_stays_masked_below_the_quorum() {
     });
     let (mut coordinator, _) = coordinator.close().unwrap();
     let (state, dealt) = state.share(&set, &mut entropy).unwrap();
+    let dealt = dealt.body;
     coordinator.accept(SiteId(0), &dealt).unwrap();
     let mut roots = vec![(SiteId(0), dealt.root)];
     for colluder in &colluders {
-        let share = colluder.deal(&cohort, 3, Fault::None, &mut entropy);
+        let share = colluder.deal(&terms, &cohort, Fault::None, &mut entropy);
         coordinator.accept(colluder.id, &share).unwrap();
         roots.push((colluder.id, share.root));
     }
@@ -155,15 +173,18 @@ fn a_site_whose_key_was_swapped_refuses() {
     let terms = terms(3, 4, 2);
     let mut entropy = Seeded::new(6);
     let mut coordinator = CollectA::open(Arc::clone(&terms));
-    let (state, message) = Advertised::start(Arc::clone(&terms), SiteId(0), &mut entropy).unwrap();
+    let (state, message) = Advertised::start(seat(&terms, SiteId(0)), &mut entropy).unwrap();
     coordinator.accept(SiteId(0), &message).unwrap();
     for i in 1..3 {
-        let (_, message) = Advertised::start(Arc::clone(&terms), SiteId(i), &mut entropy).unwrap();
+        let (_, message) = Advertised::start(seat(&terms, SiteId(i)), &mut entropy).unwrap();
         coordinator.accept(SiteId(i), &message).unwrap();
     }
     let (_, mut set) = coordinator.close().unwrap();
-    set.sites[0].1.mask_key = PrivateKey::draw(&mut entropy).unwrap().public();
-    assert_eq!(state.share(&set, &mut entropy).err(), Some(fovea_secagg::error::Abort::OwnEntryChanged));
+    // The coordinator's own key under the name of a site, with the site's signature on the old one.
+    let swapped = PrivateKey::draw(&mut entropy).unwrap().public();
+    set.sites[1].1.body.mask_key = swapped;
+    let unsigned = Abort::Unsigned(SignatureError { phase: Phase::Advertise, from: SiteId(1) });
+    assert_eq!(state.share(&set, &mut entropy).err(), Some(unsigned));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use fovea_secagg::hash::Hash;
 use fovea_secagg::secret::{Entropy, EntropyError};
 use fovea_secagg::sets::SiteId;
 use fovea_secagg::site::Advertised;
-use parties::{clear_sum, history, input, side, terms, upload};
+use parties::{clear_sum, history, input, seat, side, side_values, terms, upload};
 use sha2::{Digest, Sha256};
 
 /// The transcript's source of randomness: draw k of a site is SHA-256("golden" || site || k).
@@ -49,7 +49,7 @@ fn three_sites_reproduce_the_transcript_of_a_second_implementation() {
     let mut sites = Vec::new();
     for site in 0..3 {
         let (me, mut entropy) = (SiteId(site), Drawn { site, count: 0 });
-        let (state, message) = Advertised::start(Arc::clone(&terms), me, &mut entropy).unwrap();
+        let (state, message) = Advertised::start(seat(&terms, me), &mut entropy).unwrap();
         coordinator.accept(me, &message).unwrap();
         sites.push((me, state, entropy));
     }
@@ -59,8 +59,8 @@ fn three_sites_reproduce_the_transcript_of_a_second_implementation() {
     let mut shared = Vec::new();
     for (me, state, mut entropy) in sites {
         let (state, message) = state.share(&keys, &mut entropy).unwrap();
-        hash(&format!("root {}", me.0), message.root);
-        coordinator.accept(me, &message).unwrap();
+        hash(&format!("root {}", me.0), message.body.root);
+        coordinator.accept(me, &message.body).unwrap();
         shared.push((me, state));
     }
     let (mut coordinator, relayed) = coordinator.close().unwrap();
@@ -80,14 +80,16 @@ fn three_sites_reproduce_the_transcript_of_a_second_implementation() {
     let mut confirmed = Vec::new();
     for (me, state) in masked {
         let (state, message) = state.confirm(&announce, &mut history()).unwrap();
-        hash("r3", message.digest);
+        hash("r3", message.body.digest);
         coordinator.accept(me, &message).unwrap();
         confirmed.push((me, state));
     }
     let (mut coordinator, quorum) = coordinator.close().unwrap();
     for (me, state) in confirmed {
-        coordinator.accept(me, &state.unmask(&quorum).unwrap().1).unwrap();
+        coordinator.accept(me, &state.unmask(&quorum).unwrap().1.body).unwrap();
     }
     let sum = coordinator.close().unwrap();
-    assert_eq!((sum.words, sum.side), clear_sum(&sum.complete, 16, 2));
+    let values = side_values(&sum);
+    is("tags", hex(sum.side[2..].iter().flat_map(|w| w.to_le_bytes())));
+    assert_eq!((sum.words, values), clear_sum(&sum.complete, 16, 2));
 }

@@ -134,7 +134,20 @@ pub fn decode<T: DeserializeOwned>(kind: u8, bytes: &[u8], limit: usize) -> Resu
 /// # Errors
 /// As [`encode`].
 pub fn to_body<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Vec<u8>, WireError> {
-    let out = postcard::to_extend(value, Vec::new()).map_err(|_| WireError::Body)?;
+    to_body_in(value, Vec::new(), limit)
+}
+
+/// As [`to_body`], behind what `out` already holds and within the memory it has reserved: a caller who wipes
+/// the result reserves enough, so that growing leaves no copy behind.
+///
+/// # Errors
+/// As [`encode`].
+pub fn to_body_in<T: Serialize + ?Sized>(
+    value: &T,
+    out: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, WireError> {
+    let out = postcard::to_extend(value, out).map_err(|_| WireError::Body)?;
     if out.len() > limit {
         return Err(WireError::TooLong { limit, found: out.len() });
     }

@@ -9,7 +9,7 @@ use crate::coordinator::release::Fixed;
 use crate::coordinator::{CollectC, Commitments, Sum};
 use crate::error::{Abort, Accepted, Reject};
 use crate::hash::Hash;
-use crate::message::{Announce, Chunk, MaskedClose};
+use crate::message::{Announce, Chunk, ConfirmSet, MaskedClose};
 use crate::sets::{SiteId, SiteSet, Thresholds};
 use crate::vector::{Spool, side_from_bytes};
 
@@ -70,7 +70,7 @@ impl CollectM {
     pub fn close(self) -> Result<(CollectC, Announce), Abort> {
         let Self { terms, cohort, thresholds, r2, commitments, intake } = self;
         let (dealers, sum) = intake.into_sum();
-        let need = thresholds.sites_min.max(thresholds.colluders_max + 2);
+        let need = thresholds.sites_min;
         if sum.complete.len() < need {
             return Err(Abort::TooFewSites { phase: "masked", have: sum.complete.len(), need });
         }
@@ -191,6 +191,7 @@ impl Intake {
 
     fn into_sum(self) -> (SiteSet, Sum) {
         let complete = self.complete.into_keys().collect();
-        (self.senders, Sum { words: self.sum, side: self.side, complete, blamed: Vec::new() })
+        let (quorum, blamed) = (ConfirmSet::default(), Vec::new());
+        (self.senders, Sum { words: self.sum, side: self.side, complete, quorum, blamed })
     }
 }

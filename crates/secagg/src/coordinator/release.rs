@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::commit::{self, Cohort, Half, Terms};
 use crate::coordinator::{Commitments, once};
+use crate::envelope::Signed;
 use crate::error::{Abort, Accepted, Reject};
 use crate::hash::Hash;
 use crate::keys::PrivateKey;
@@ -24,6 +25,8 @@ pub struct Sum {
     pub side: Vec<u64>,
     /// The set, U3.
     pub complete: SiteSet,
+    /// The signed confirmations of the set; empty in pair mode.
+    pub quorum: ConfirmSet,
     /// Sites that revealed shares which do not match their commitments; their reveals were not used.
     pub blamed: Vec<SiteId>,
 }
@@ -45,7 +48,7 @@ pub(super) struct Fixed {
 #[derive(Debug)]
 pub struct CollectC {
     fixed: Fixed,
-    arrived: BTreeMap<SiteId, Confirm>,
+    arrived: BTreeMap<SiteId, Signed<Confirm>>,
 }
 
 impl CollectC {
@@ -53,15 +56,15 @@ impl CollectC {
         Self { fixed, arrived: BTreeMap::new() }
     }
 
-    /// Takes the confirmation of one site.
+    /// Takes the confirmation of one site. The envelope around it has been verified.
     ///
     /// # Errors
     /// [`Reject`] for a site outside U3 or another digest.
-    pub fn accept(&mut self, from: SiteId, message: &Confirm) -> Result<Accepted, Reject> {
+    pub fn accept(&mut self, from: SiteId, message: &Signed<Confirm>) -> Result<Accepted, Reject> {
         if !self.fixed.sum.complete.contains(from) {
             return Err(Reject::Unexpected { site: from });
         }
-        if message.digest != self.fixed.r3 {
+        if message.body.digest != self.fixed.r3 {
             return Err(Reject::Content { site: from, what: "confirms another set" });
         }
         once(&mut self.arrived, from, message)
@@ -81,9 +84,10 @@ impl CollectC {
         if have < need {
             return Err(Abort::TooFewSites { phase: "confirm", have, need });
         }
-        let confirmations = self.arrived.into_iter().map(|(site, message)| (site, message.digest)).collect();
-        let state = CollectU { fixed: self.fixed, arrived: BTreeMap::new(), blamed: Vec::new() };
-        Ok((state, ConfirmSet { confirmations }))
+        let quorum = ConfirmSet { confirmations: self.arrived.into_iter().collect() };
+        let sum = Sum { quorum: quorum.clone(), ..self.fixed.sum };
+        let fixed = Fixed { sum, ..self.fixed };
+        Ok((CollectU { fixed, arrived: BTreeMap::new(), blamed: Vec::new() }, quorum))
     }
 }
 

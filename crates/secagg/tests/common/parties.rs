@@ -14,14 +14,16 @@ use chacha20::cipher::{KeyIvInit, StreamCipher};
 use fovea_secagg::commit::Terms;
 use fovea_secagg::coordinator::{CollectA, CollectC, CollectM, CollectS, CollectU, Sum};
 use fovea_secagg::encode::Encoded;
+use fovea_secagg::envelope::Signed;
 use fovea_secagg::error::Abort;
+use fovea_secagg::group::TAGS;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::history::{History, MultiRoundPolicy};
-use fovea_secagg::message::{AdvertiseSet, Announce, ConfirmSet, MaskedClose};
-use fovea_secagg::secret::{Entropy, EntropyError};
+use fovea_secagg::identity::{Identity, Roster};
+use fovea_secagg::message::{Advertise, AdvertiseSet, Announce, Confirm, ConfirmSet, Phase};
+use fovea_secagg::secret::{Entropy, EntropyError, Secret};
 use fovea_secagg::sets::{Attempt, Profile, SiteId, SiteSet, ThresholdRule};
-use fovea_secagg::site::{Advertised, Confirmed, Masked, Ready, Shared, Upload};
-use fovea_secagg::vector::{chunks, side_to_bytes};
+use fovea_secagg::site::{Advertised, Confirmed, Masked, Published, Ready, Seat, Shared, Upload};
 
 /// Repeatable random bytes.
 pub struct Seeded(ChaCha20);
@@ -67,6 +69,32 @@ pub const STOPS: [Stops; 6] = [
     Stops::Never,
 ];
 
+/// The long-term key of a site; the coordinator's is that of `COORDINATOR`.
+pub fn identity(site: u16) -> Identity {
+    let mut seed = [0x5a; 32];
+    seed[..2].copy_from_slice(&site.to_le_bytes());
+    Identity::from_secret(&Secret::new(seed))
+}
+
+pub fn roster(sites: u16) -> Arc<Roster> {
+    let keys = (0..sites).map(|site| identity(site).public()).collect();
+    Arc::new(Roster::new(identity(u16::MAX).public(), keys).unwrap())
+}
+
+pub fn seat(terms: &Arc<Terms>, me: SiteId) -> Seat {
+    Seat::new(Arc::clone(terms), me, Arc::new(identity(me.0))).unwrap()
+}
+
+/// Keys that `site` signs, for a test in which it works for the coordinator.
+pub fn signed_keys(terms: &Terms, site: SiteId, keys: Advertise) -> Signed<Advertise> {
+    Signed::new(terms.header(Phase::Advertise, site), keys, &identity(site.0)).unwrap()
+}
+
+/// A confirmation that `site` signs.
+pub fn signed_confirm(terms: &Terms, site: SiteId, digest: Hash) -> Signed<Confirm> {
+    Signed::new(terms.header(Phase::Confirm, site), Confirm { digest }, &identity(site.0)).unwrap()
+}
+
 pub fn terms(sites: u16, words: usize, side_words: usize) -> Arc<Terms> {
     terms_of(sites, words, side_words, 1, Hash([2; 32]))
 }
@@ -81,11 +109,15 @@ pub fn terms_of(sites: u16, words: usize, side_words: usize, round: u32, model: 
         invited: (0..sites).map(SiteId).collect(),
     };
     let rule = ThresholdRule { profile: Profile::Malicious, sites_min: 3, colluders_max: None };
-    Terms::new(attempt, rule, words, side_words)
+    Terms::new(attempt, roster(sites), rule, words, side_words)
 }
 
+/// Coordinates of 24 bits in two's complement, then two unsigned closing words: sums never wrap.
 pub fn input(site: SiteId, words: usize) -> Vec<u32> {
-    (0..words as u32).map(|j| j.wrapping_mul(0x9e37_79b9).wrapping_add(u32::from(site.0) << 7)).collect()
+    let coordinates = words.saturating_sub(2) as u32;
+    let mixed = |j: u32| j.wrapping_mul(0x9e37_79b9).wrapping_add(u32::from(site.0) << 7);
+    let word = |j| if j < coordinates { (mixed(j) as i32 >> 8) as u32 } else { mixed(j) >> 8 };
+    (0..words as u32).map(word).collect()
 }
 
 pub fn side(site: SiteId, words: usize) -> Vec<u64> {
@@ -117,7 +149,7 @@ pub fn advertise(
     for (i, stop) in stops.iter().enumerate() {
         if *stop > Stops::BeforeAdvertise {
             let me = SiteId(i as u16);
-            let (state, message) = Advertised::start(Arc::clone(terms), me, entropy).unwrap();
+            let (state, message) = Advertised::start(seat(terms, me), entropy).unwrap();
             coordinator.accept(me, &message).unwrap();
             sites.push((me, state));
         }
@@ -137,7 +169,7 @@ pub fn share(
     for (me, state) in sites {
         let (state, message) = state.share(set, entropy).unwrap();
         if stops[usize::from(me.0)] > Stops::BeforeShare {
-            coordinator.accept(me, &message).unwrap();
+            coordinator.accept(me, &message.body).unwrap();
             shared.push((me, state));
         }
     }
@@ -160,11 +192,11 @@ pub fn until_ready(
 }
 
 pub fn upload(coordinator: &mut CollectM, me: SiteId, upload: &Upload) {
-    let (chunks, root) = chunks(&upload.words);
+    let (chunks, close) = upload.messages();
     for chunk in &chunks {
         coordinator.chunk(me, chunk).unwrap();
     }
-    coordinator.finish(me, &MaskedClose { root, side: side_to_bytes(&upload.side) }).unwrap();
+    coordinator.finish(me, &close).unwrap();
 }
 
 /// Everything up to the announcement of U3.
@@ -178,7 +210,7 @@ pub fn until_announced(
     for (me, state) in ready {
         if stops[usize::from(me.0)] > Stops::BeforeMask {
             let encoded = Encoded { words: input(me, terms.words) };
-            let (state, sent) = state.mask(encoded, side(me, terms.side_words)).unwrap();
+            let (state, sent) = state.mask(encoded, side(me, terms.side_values())).unwrap();
             upload(&mut coordinator, me, &sent);
             masked.push((me, state));
         }
@@ -206,14 +238,30 @@ pub fn until_confirmed(
     Ok((confirmed, coordinator, set))
 }
 
-/// A whole attempt.
+/// The sum as it is published.
+pub fn published(sum: &Sum) -> Published<'_> {
+    Published { words: &sum.words, side: &sum.side, complete: &sum.complete, quorum: &sum.quorum }
+}
+
+/// The sidecar of a sum without its tags.
+pub fn side_values(sum: &Sum) -> Vec<u64> {
+    sum.side[..sum.side.len() - TAGS].to_vec()
+}
+
+/// A whole attempt. Every site that is still there accepts the sum.
 pub fn run(terms: &Arc<Terms>, stops: &[Stops], entropy: &mut Seeded) -> Result<Sum, Abort> {
     let (confirmed, mut coordinator, set) = until_confirmed(terms, stops, entropy)?;
+    let mut verifiers = Vec::new();
     for (me, state) in confirmed {
         if stops[usize::from(me.0)] > Stops::BeforeUnmask {
-            let (_, message) = state.unmask(&set).unwrap();
-            coordinator.accept(me, &message).unwrap();
+            let (state, message) = state.unmask(&set).unwrap();
+            coordinator.accept(me, &message.body).unwrap();
+            verifiers.push(state.into_verifier());
         }
     }
-    coordinator.close()
+    let sum = coordinator.close()?;
+    for verifier in &verifiers {
+        assert_eq!(verifier.check(published(&sum)), Ok(()));
+    }
+    Ok(sum)
 }

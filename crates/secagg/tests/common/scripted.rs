@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own part")]
 
 use fovea_secagg::commit::{self, Cohort, Half, Terms};
+use fovea_secagg::envelope::Signed;
 use fovea_secagg::keys::{self, PrivateKey};
 use fovea_secagg::message::{Advertise, Leaf, Share};
 use fovea_secagg::secret::Secret;
@@ -9,7 +10,7 @@ use fovea_secagg::sets::SiteId;
 use fovea_secagg::shamir;
 use fovea_wire::Bytes;
 
-use super::parties::Seeded;
+use super::parties::{Seeded, identity, signed_keys};
 
 /// What is wrong with the shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Fault {
     OtherMaskKey,
     /// A box that does not open.
     Garbage,
+    /// The shares of two recipients, one in the other's box.
+    Swapped,
 }
 
 pub struct Scripted {
@@ -40,11 +43,14 @@ impl Scripted {
         Self { id, share: PrivateKey::draw(entropy).unwrap(), mask: PrivateKey::draw(entropy).unwrap() }
     }
 
-    pub fn advertise(&self, terms: &Terms) -> Advertise {
-        Advertise { share_key: self.share.public(), mask_key: self.mask.public(), model: terms.attempt.model }
+    pub fn advertise(&self, terms: &Terms) -> Signed<Advertise> {
+        let model = terms.attempt.model;
+        let keys = Advertise { share_key: self.share.public(), mask_key: self.mask.public(), model };
+        signed_keys(terms, self.id, keys)
     }
 
-    pub fn deal(&self, cohort: &Cohort, threshold: usize, fault: Fault, entropy: &mut Seeded) -> Share {
+    pub fn deal(&self, terms: &Terms, cohort: &Cohort, fault: Fault, entropy: &mut Seeded) -> Share {
+        let threshold = terms.thresholds(cohort.sites.len()).unwrap().quorum;
         let mut draw = || Secret::draw(entropy).unwrap();
         let (self_mask, group, other) = (draw(), draw(), draw());
         let committed = if fault == Fault::OtherSelfMask { &other } else { &self_mask };
@@ -66,8 +72,14 @@ impl Scripted {
                 self.leaf(cohort, to, [&beta, &sigmas[i], &group], fault)
             })
             .collect();
+        let mut leaves = leaves;
+        if fault == Fault::Swapped {
+            let (first, second) = leaves.split_at_mut(1);
+            std::mem::swap(&mut first[0].sealed, &mut second[0].sealed);
+        }
         let root = commit::share_root(cohort, self.id, &head, &leaves);
-        Share { head, leaves, root }
+        let signature = commit::sign_root(terms.ctx(), self.id, root, &identity(self.id.0));
+        Share { head, leaves, root, signature }
     }
 
     fn leaf(&self, cohort: &Cohort, to: SiteId, [beta, sigma, group]: [&Secret; 3], fault: Fault) -> Leaf {

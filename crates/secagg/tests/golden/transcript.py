@@ -50,7 +50,7 @@ def chacha_block(key, counter, nonce):
 
 
 def stream(key, label, length, counter=0):
-    nonce = bytes([label]) + bytes(11)
+    nonce = (bytes([label]) if isinstance(label, int) else label).ljust(12, b"\0")
     blocks = (chacha_block(key, counter + i, nonce) for i in range(-(-length // 64)))
     return b"".join(blocks)[:length]
 
@@ -124,10 +124,10 @@ class Site:
         return shares
 
     def deal(self, sites, r1):
-        self.self_mask, group = self.draw(), self.draw()
+        self.self_mask, self.group = self.draw(), self.draw()
         betas, sigmas = self.split(self.self_mask), self.split(self.mask_key)
         b = digest("fovea/secagg/b/v1", r1, u16(self.me), self.self_mask)
-        g = digest("fovea/secagg/g/v1", r1, u16(self.me), group)
+        g = digest("fovea/secagg/g/v1", r1, u16(self.me), self.group)
         leaves = [digest("fovea/secagg/head/v1", r1, u16(self.me), b, g)]
         for to in sites:
             salts, pair = self.draw(), (u16(self.me), u16(to.me))
@@ -138,13 +138,17 @@ class Site:
             if to is not self:
                 shared = x25519(self.share_key, to.share_public)
                 key = hkdf(shared, r1, b"fovea/secagg/v1/share" + pair[0] + pair[1])
-                sealed = seal(key, r1 + pair[0] + pair[1], betas[to.me] + sigmas[to.me] + group + salts)
+                sealed = seal(key, r1 + pair[0] + pair[1], betas[to.me] + sigmas[to.me] + self.group + salts)
             leaves.append(digest("fovea/secagg/leaf/v1", r1, *pair, sealed, h))
         return merkle_root(leaves)
 
     def upload(self, sites, r2):
-        words = [(j * 0x9E3779B9 + (self.me << 7)) % 2**32 for j in range(WORDS)]
+        mixed = [(j * 0x9E3779B9 + (self.me << 7)) % 2**32 for j in range(WORDS)]
+        signed = lambda w: w - 2**32 if w >= 2**31 else w
+        values = [signed(w) >> 8 for w in mixed[:-2]] + [w >> 8 for w in mixed[-2:]]
+        words = [v % 2**32 for v in values]
         side = [(j * 0x123456789ABC + self.me) % 2**64 for j in range(SIDE)]
+        side += self.tags(values, digest("fovea/secagg/group/v1", r2, *(s.group for s in sites)))
         masks = [(self.self_mask, 1)]
         for peer in sites:
             if peer is not self:
@@ -155,9 +159,15 @@ class Site:
         for seed, sign in masks:
             for j, mask in enumerate(struct.unpack(f"<{WORDS}I", stream(seed, 0, 4 * WORDS))):
                 words[j] = (words[j] + sign * mask) % 2**32
-            for j, mask in enumerate(struct.unpack(f"<{SIDE}Q", stream(seed, 1, 8 * SIDE))):
+            for j, mask in enumerate(struct.unpack(f"<{SIDE + 2}Q", stream(seed, 1, 8 * (SIDE + 2)))):
                 side[j] = (side[j] + sign * mask) % 2**64
-        return struct.pack(f"<{WORDS}I", *words), struct.pack(f"<{SIDE}Q", *side)
+        return struct.pack(f"<{WORDS}I", *words), struct.pack(f"<{SIDE + 2}Q", *side)
+
+    def tags(self, values, key):
+        pads = struct.unpack("<2Q", stream(key, bytes([4, 0]) + u16(self.me), 16))
+        rhos = [struct.unpack(f"<{WORDS}Q", stream(key, bytes([3, k]), 8 * WORDS)) for k in (0, 1)]
+        self.clear_tags = [(sum(map(int.__mul__, rho, values)) + pad) % 2**64 for rho, pad in zip(rhos, pads)]
+        return self.clear_tags
 
 
 def main():
@@ -176,6 +186,8 @@ def main():
         words, side = site.upload(sites, r2)
         print(f"words {site.me}", words.hex())
         print(f"side {site.me}", side.hex())
+    tags = [sum(site.clear_tags[k] for site in sites) % 2**64 for k in (0, 1)]
+    print("tags", struct.pack("<2Q", *tags).hex())
     print("r3", r3.hex())
 
 

@@ -1,0 +1,76 @@
+//! Following the publication of a sum: believed only with the proofs of its set, its tags and its bounds.
+
+use fovea_secagg::encode::{decode, decode_side};
+use fovea_secagg::envelope::Envelope;
+use fovea_secagg::error::Abort;
+use fovea_secagg::message::{COORDINATOR, PublishClose};
+use fovea_secagg::sets::SiteSet;
+use fovea_secagg::site::{Published, Verifier};
+use fovea_secagg::vector::side_from_bytes;
+
+use crate::error::MachineError;
+use crate::site::{Active, RoundResult, SiteEffect, SiteMachine, SitePhase};
+
+impl SiteMachine {
+    pub(super) fn publish_close(
+        &mut self,
+        envelope: &Envelope,
+        effects: &mut Vec<SiteEffect>,
+    ) -> Result<(), MachineError> {
+        let out_of_phase = MachineError::OutOfPhase { phase: envelope.header.phase };
+        if !self.active.as_ref().is_some_and(Active::can_follow) {
+            return Err(out_of_phase);
+        }
+        let PublishClose { root, side, complete, quorum } = envelope.body()?;
+        let Some(Active { terms, proven, phase, inbox }) = self.active.take() else {
+            return Err(out_of_phase);
+        };
+        let refused = |why| MachineError::Abort(Abort::Published { why });
+        let (verifier, expected) = phase.into_verifier().ok_or(out_of_phase)?;
+        if expected.is_some_and(|set| set != complete) {
+            return Err(refused("another set than the confirmed one"));
+        }
+        let side = side_from_bytes(&side, terms.side_words).ok_or(refused("sidecar of a wrong length"))?;
+        let words = inbox.finish(root).map_err(|(_, why)| refused(why))?;
+        let published = Published { words: &words, side: &side, complete: &complete, quorum: &quorum };
+        verifier.check(published)?;
+        let average = decode(&proven, &words, complete.len())?;
+        let round = terms.attempt.round;
+        self.state.apply(&self.plan, round, &average);
+        effects.push(SiteEffect::Finished(RoundResult {
+            round,
+            complete,
+            samples: average.samples,
+            clipped: average.clipped,
+            means: decode_side(&side[..terms.side_values()], average.samples),
+            model: self.state.model_hash(),
+        }));
+        Ok(())
+    }
+}
+
+impl Active {
+    /// A site that has uploaded, or dropped out once it could check sums, follows the publication.
+    fn can_follow(&self) -> bool {
+        matches!(self.phase, SitePhase::Uploaded(..) | SitePhase::Confirmed(_) | SitePhase::Following(..))
+    }
+
+    pub(super) fn publish_chunk(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
+        if !self.can_follow() {
+            return Err(MachineError::OutOfPhase { phase: envelope.header.phase });
+        }
+        self.inbox.accept(COORDINATOR, &envelope.body()?)?;
+        Ok(())
+    }
+}
+
+impl SitePhase {
+    fn into_verifier(self) -> Option<(Verifier, Option<SiteSet>)> {
+        match self {
+            Self::Uploaded(state, _) => Some((state.into_verifier(), None)),
+            Self::Confirmed(state) => Some((state.into_verifier(), None)),
+            Self::Following(verifier, expected) => Some((verifier, expected)),
+            Self::Advertised(_) | Self::Shared(_) | Self::Ready(_) | Self::PairReady(_) | Self::Out => None,
+        }
+    }
+}
