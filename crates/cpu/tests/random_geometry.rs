@@ -5,7 +5,7 @@
 mod check;
 
 use check::{check, run, value};
-use fovea_graph::{Activation, Op, Resize, StatsOver};
+use fovea_graph::{Activation, Channels, Op, Resize, StatsOver};
 use fovea_tensor::Window;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -30,7 +30,7 @@ fn convolution() -> impl Strategy<Value = ([usize; 3], [usize; 2], Window)> {
     (channels, [1usize..24, 1usize..52], window).prop_filter(
         "the window must fit and padding be smaller than the kernel",
         |(_, [h, w], window)| {
-            window.padding < window.kernel && window.output(*h).is_some() && window.output(*w).is_some()
+            window.padding < window.kernel && window.output(*h).is_ok() && window.output(*w).is_ok()
         },
     )
 }
@@ -42,11 +42,12 @@ proptest! {
     fn convolutions(([n, i, o], [h, w], window) in convolution()) {
         let k = window.kernel;
         let output = [h, w].map(|extent| window.output(extent));
-        let [Some(ho), Some(wo)] = output else { panic!("filtered") };
+        let [Ok(ho), Ok(wo)] = output else { panic!("filtered") };
         let (x, weight, dy) = (value(&[n, i, h, w], "x"), value(&[o, i, k, k], "w"), value(&[n, o, ho, wo], "dy"));
         let forward = Op::Conv2d { window, activation: Activation::Identity };
         check(forward, &[x.clone(), weight.clone(), value(&[o], "b")], i * k * k + 1, true);
-        check(Op::Conv2dGradInput { window, input: [h, w] }, &[weight, dy.clone()], o * k * k, true);
+        let adjoint = Op::Conv2dGradInput { window, input: [h, w], channels: Channels::first(i) };
+        check(adjoint, &[weight, dy.clone()], o * k * k, true);
         check(Op::Conv2dGradWeight { window }, &[x, dy], n * ho * wo, true);
     }
 
@@ -57,14 +58,15 @@ proptest! {
         let (x, weight, dy) = (value(&[n, i, h, w], "x"), value(&[o, i, 3, 3], "w"), value(&[n, o, h, w], "dy"));
         let forward = Op::Conv2d { window, activation: Activation::Identity };
         check(forward, &[x.clone(), weight.clone()], i * 9, true);
-        check(Op::Conv2dGradInput { window, input: [h, w] }, &[weight, dy.clone()], o * 9, true);
+        let adjoint = Op::Conv2dGradInput { window, input: [h, w], channels: Channels::first(i) };
+        check(adjoint, &[weight, dy.clone()], o * 9, true);
         check(Op::Conv2dGradWeight { window }, &[x, dy], n * h * w, true);
     }
 
     #[test]
     fn pooling(n in 1usize..3, c in 1usize..5, h in 2usize..40, w in 2usize..70, kernel in 2usize..4) {
         let window = Window { kernel, stride: 2, padding: kernel - 2 };
-        let (Some(ho), Some(wo)) = (window.output(h), window.output(w)) else { panic!("at least two pixels") };
+        let (Ok(ho), Ok(wo)) = (window.output(h), window.output(w)) else { panic!("at least two pixels") };
         let (x, dy) = (value(&[n, c, h, w], "x"), value(&[n, c, ho, wo], "dy"));
         check(Op::MaxPool2d { window }, std::slice::from_ref(&x), 1, false);
         check(Op::MaxPool2dGrad { window }, &[x, dy], 9, false);
