@@ -218,7 +218,7 @@ fn node_work(graph: &Graph, node: &Node) -> Option<f64> {
     };
     match node.op {
         Op::Concat
-        | Op::SliceChannels { .. }
+        | Op::SliceChannels(_)
         | Op::Upsample { .. }
         | Op::MaxPool2d { .. }
         | Op::Normalise { .. }

@@ -100,7 +100,7 @@ fn node_reach(node: &Node, inputs: &[Option<Reach>]) -> Result<Reach, GraphError
             Err(refuse("bilinear with align_corners = true depends on the extent of the whole image"))
         }
         Op::Concat | Op::Add => joined(),
-        Op::SliceChannels { .. } | Op::Scale { .. } | Op::Activate { .. } => Ok(first),
+        Op::SliceChannels(_) | Op::Scale { .. } | Op::Activate { .. } => Ok(first),
         Op::Normalise { .. } if alone => Ok(first),
         Op::Conv2d { .. }
         | Op::Conv2dPair { .. }
