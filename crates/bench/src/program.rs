@@ -3,7 +3,7 @@
 use crate::work::{Mode, Model, Work};
 use anyhow::Result;
 use fovea_cpu::CpuExecutor;
-use fovea_graph::{AdamRule, Executor, Graph, Hyper, Op, fuse};
+use fovea_graph::{Activation, AdamRule, Executor, Graph, Hyper, Op, fuse};
 use fovea_tensor::Stream;
 use fovea_unet::{Norm, UNet, UNetConfig, Upsampling};
 
@@ -25,27 +25,23 @@ pub fn network(model: Model) -> Result<UNet> {
 /// An executor with random inputs and initial weights, ready to run.
 pub fn executor(work: Work, mode: Mode) -> Result<CpuExecutor> {
     let unet = network(work.model)?;
-    let mut graph = Graph::new();
     let dims = [work.batch, 3, work.height, work.width];
-    let x = graph.input("image", &dims)?;
+    let mut model = unet.parameters().initialise(1);
     let graph = match mode {
         Mode::Train => {
+            let mut graph = Graph::new();
+            let x = graph.input("image", &dims)?;
             let forward = unet.forward(&mut graph, x, fovea_unet::Mode::Training)?;
             step(graph, &unet, &forward, work)?
         }
         Mode::Infer => {
-            let forward = unet.forward(&mut graph, x, fovea_unet::Mode::Inference)?;
-            outputs(graph, forward.logits)
+            model = unet.folded(&model)?;
+            unet.inference(dims, Activation::Identity)?.graph
         }
     };
     let mut executor = CpuExecutor::new(graph);
-    fill(&mut executor, &unet, work)?;
+    fill(&mut executor, &unet, &model, work)?;
     Ok(executor)
-}
-
-fn outputs(mut graph: Graph, logits: fovea_graph::ValueId) -> Graph {
-    graph.mark_output(logits);
-    fuse(&graph).graph
 }
 
 fn step(mut graph: Graph, unet: &UNet, forward: &fovea_unet::Forward, work: Work) -> Result<Graph> {
@@ -73,7 +69,7 @@ fn step(mut graph: Graph, unet: &UNet, forward: &fovea_unet::Forward, work: Work
     Ok(graph)
 }
 
-fn fill(executor: &mut CpuExecutor, unet: &UNet, work: Work) -> Result<()> {
+fn fill(executor: &mut CpuExecutor, unet: &UNet, model: &[f32], work: Work) -> Result<()> {
     let graph = executor.graph().clone();
     let mut random = Stream::new(1, "bench", [0, 0]);
     let pixels = work.batch * work.height * work.width;
@@ -90,7 +86,6 @@ fn fill(executor: &mut CpuExecutor, unet: &UNet, work: Work) -> Result<()> {
             executor.write(id, &data)?;
         }
     }
-    let model = unet.parameters().initialise(1);
     for entry in unet.parameters().entries() {
         if let Some(id) = graph.find(&entry.name) {
             executor.write(id, &model[entry.offset..][..graph.shape(id).count()])?;

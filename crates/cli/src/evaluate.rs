@@ -3,6 +3,7 @@
 mod scores;
 mod table;
 
+use crate::common::memory::PredictionMemory;
 use crate::common::{self, model};
 use anyhow::{Context, Result, ensure};
 use fovea_data::{Dataset, Sample};
@@ -43,6 +44,8 @@ pub struct Args {
     /// A threshold in place of the model's own.
     #[arg(long, value_name = "T", value_parser = model::parse_threshold)]
     threshold: Option<f32>,
+    #[command(flatten)]
+    memory: PredictionMemory,
     /// JSON on standard output in place of the table.
     #[arg(long)]
     json: bool,
@@ -61,7 +64,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         dataset.len()
     );
     let trained = Trained::of(&model.checkpoint.card);
-    let mut predictor = model.predictor(model.flips())?;
+    let mut predictor = model.predictor(model.flips())?.within(args.memory.limit_mib());
     let mut rows = Vec::with_capacity(count);
     let bar = common::image_bar("evaluate", count);
     for index in dataset.len() - count..dataset.len() {

@@ -3,6 +3,7 @@
 mod inputs;
 mod outcome;
 
+use crate::common::memory::PredictionMemory;
 use crate::common::{self, model};
 use anyhow::{Context, Result, bail, ensure};
 use fovea_data::{Mask, MaskKind, read_raster, write_mask, write_probabilities};
@@ -55,6 +56,8 @@ pub struct Args {
     /// One pass in place of the mean over four mirror images: four times as fast, a little less exact.
     #[arg(long)]
     no_flips: bool,
+    #[command(flatten)]
+    memory: PredictionMemory,
     /// Replace results that are already there.
     #[arg(long)]
     force: bool,
@@ -71,7 +74,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let inputs = inputs::collect(&args.images)?;
     let field = read_field(args, &inputs)?;
     prepare_folder(args, &inputs)?;
-    let predictor = model.predictor(flips)?;
+    let predictor = model.predictor(flips)?.within(args.memory.limit_mib());
     let mut job = Job { out: &args.out, threshold, field, predictor };
     let mut outcomes = Vec::with_capacity(inputs.len());
     let bar = common::image_bar("predict", inputs.len());

@@ -10,7 +10,7 @@ mod round_state;
 mod score;
 mod trained;
 
-use crate::common;
+use crate::common::{self, memory::TrainingMemory};
 use anyhow::{Context, Result, bail, ensure};
 use cohort::{Cohort, Hospital};
 use fovea_report::{Federation, Model, ModelRun, Role, RunSummary};
@@ -79,6 +79,8 @@ pub struct Args {
     /// FedProx: weight of the pull towards the round's global model.
     #[arg(long, value_name = "MU")]
     proximal_mu: Option<f32>,
+    #[command(flatten)]
+    memory: TrainingMemory,
     /// Folder for results.
     #[arg(long, value_name = "FOLDER", default_value = "target/repro")]
     out: PathBuf,
@@ -125,6 +127,7 @@ fn experiment(args: &Args) -> Result<()> {
             std::fs::read_to_string(path).with_context(|| format!("{} could not be read", path.display()))?;
         profile.train = toml::from_str(&text).with_context(|| format!("{} is refused", path.display()))?;
     }
+    profile.memory_limit = args.memory.limit_mib();
     let profile = profile
         .with_rounds(args.local_epochs, args.strategy, args.proximal_mu)?
         .with_steps(args.steps, args.epochs)?;
@@ -271,7 +274,7 @@ impl Seed<'_> {
             federated::train(place, self.profile, config, fingerprint, self.cohort)?
         } else {
             let images: Vec<&[fovea_data::Sample]> = seen.iter().map(|h| h.train.as_slice()).collect();
-            central::train(place, config, fingerprint, &images)?
+            central::train(place, self.profile, config, fingerprint, &images)?
         };
         conclude(&trained, place, config)?;
         Ok(trained)

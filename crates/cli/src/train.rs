@@ -4,6 +4,7 @@ mod folder;
 mod settings;
 mod split;
 
+use crate::common::memory::TrainingMemory;
 use crate::common::{self, Progress, model};
 use anyhow::{Context, Result};
 use folder::Folder;
@@ -56,6 +57,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     parts: Parts,
+    #[command(flatten)]
+    memory: TrainingMemory,
     /// Go on where the run in --out stopped.
     #[arg(long, conflicts_with = "force")]
     resume: bool,
@@ -91,7 +94,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         folder.check_free(args.force)?;
     }
     let Some(samples) = load(&dataset, &indices, &config)? else { return Ok(common::interrupted()) };
-    let mut trainer = Trainer::new(config, Arc::new(samples), common::make_executor().as_ref())?;
+    let limit = args.memory.limit_mib();
+    let mut trainer = Trainer::within(config, Arc::new(samples), common::make_executor().as_ref(), limit)?;
     trainer.stop_on(Arc::clone(common::stop_flag()));
     match &saved {
         Some(state) => trainer.restore(state)?,

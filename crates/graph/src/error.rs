@@ -47,6 +47,22 @@ pub enum GraphError {
         /// The value's name.
         value: String,
     },
+    /// An op whose result at a pixel depends on more than a neighbourhood of that pixel.
+    #[error("{op} cannot run in tiles: {rule}")]
+    NotLocal {
+        /// The op's name.
+        op: &'static str,
+        /// What stands in the way.
+        rule: &'static str,
+    },
+    /// Not even with every value made again does the graph fit.
+    #[error("a memory limit of {limit} bytes cannot be met: the least is {least} bytes")]
+    MemoryLimit {
+        /// The limit, bytes.
+        limit: usize,
+        /// The least limit that can be met, bytes.
+        least: usize,
+    },
 }
 
 /// Why an executor refused.

@@ -4,24 +4,8 @@
 //! A model is built from plain ops. This pass runs on the forward graph, before differentiation, so that the backward pass is
 //! that of the fused ops.
 
-use crate::{Activation, Graph, Node, Op, Storage, ValueId};
-
-/// A fused graph and where the values of the original went.
-#[derive(Debug, Clone)]
-pub struct Fused {
-    /// The fused graph.
-    pub graph: Graph,
-    values: Vec<Option<ValueId>>,
-}
-
-impl Fused {
-    /// The value of the fused graph that holds what `original` held; `None` for a pre-activation or a concatenation that
-    /// was merged away. Inputs, persistent values and outputs are never merged away.
-    #[must_use]
-    pub fn value(&self, original: ValueId) -> Option<ValueId> {
-        self.values[original.index()]
-    }
-}
+use crate::rewrite::{Rewritten, rewrite};
+use crate::{Activation, Graph, Node, Op, Storage};
 
 /// Merges a value's writer with its reader, when it is the only reader and the value is no output:
 ///
@@ -31,25 +15,8 @@ impl Fused {
 ///
 /// Names and order of inputs and persistent values are kept.
 #[must_use]
-pub fn fuse(graph: &Graph) -> Fused {
-    let mut fused = Graph::new();
-    let mut values = vec![None; graph.values().len()];
-    for id in graph.value_ids() {
-        let value = graph.value(id);
-        if value.storage != Storage::Temporary {
-            values[id.index()] = Some(fused.declare(value.name.clone(), value.shape, value.storage));
-        }
-    }
-    for node in merged(graph) {
-        let id = append(&mut fused, &node, &values);
-        if let Some(output) = node.output {
-            values[output.index()] = id;
-        }
-    }
-    for id in graph.outputs() {
-        fused.mark_output(values[id.index()].expect("outputs are not merged away"));
-    }
-    Fused { graph: fused, values }
+pub fn fuse(graph: &Graph) -> Rewritten {
+    rewrite(graph, &merged(graph), |_| true)
 }
 
 /// The nodes after all merges, over the values of the original.
@@ -110,16 +77,4 @@ fn with_parts(graph: &Graph, writer: &Node, reader: &Node) -> Option<Node> {
     }
     let inputs = writer.inputs.iter().chain(&reader.inputs[1..]).copied().collect();
     Some(Node { op: Op::Conv2dPair { window, activation }, inputs, ..reader.clone() })
-}
-
-fn append(fused: &mut Graph, node: &Node, values: &[Option<ValueId>]) -> Option<ValueId> {
-    let inputs: Vec<ValueId> =
-        node.inputs.iter().map(|v| values[v.index()].expect("a merged value has one reader")).collect();
-    fused.set_label(&node.label);
-    if node.output.is_some() {
-        Some(fused.push(node.op, &inputs).expect("shapes are those of the checked original"))
-    } else {
-        fused.update(node.op, &inputs).expect("shapes are those of the checked original");
-        None
-    }
 }

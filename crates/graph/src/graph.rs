@@ -190,6 +190,21 @@ impl Graph {
         op.infer(&shapes)
     }
 
+    /// The same values and outputs with other nodes, each of which the caller knows to be valid.
+    pub(crate) fn with_nodes(&self, nodes: Vec<Node>) -> Graph {
+        Graph { values: self.values.clone(), nodes, outputs: self.outputs.clone(), label: self.label.clone() }
+    }
+
+    /// The same graph with one output.
+    pub(crate) fn with_output(mut self, output: ValueId) -> Graph {
+        self.outputs = vec![output];
+        self
+    }
+
+    pub(crate) fn set_storage(&mut self, id: ValueId, storage: Storage) {
+        self.values[id.index()].storage = storage;
+    }
+
     pub(crate) fn declare(&mut self, name: String, shape: Shape, storage: Storage) -> ValueId {
         self.values.push(Value { shape, storage, name });
         ValueId(self.values.len() as u32 - 1)

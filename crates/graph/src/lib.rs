@@ -9,18 +9,27 @@
 mod attributes;
 mod error;
 mod executor;
+mod fold;
 mod fuse;
 mod graph;
 mod infer;
 mod op;
 mod plan;
 mod print;
+mod recompute;
 pub mod reference;
+mod rewrite;
+mod schedule;
+mod tile;
 
 pub use attributes::{Activation, AdamRule, Affine, Channels, Hyper, Resize, StatsOver};
 pub use error::{ExecuteError, GraphError};
 pub use executor::{Executor, Step};
-pub use fuse::{Fused, fuse};
+pub use fold::{Fold, fold};
+pub use fuse::fuse;
 pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};
 pub use op::Op;
 pub use plan::{ALIGN, Plan};
+pub use recompute::recompute;
+pub use rewrite::Rewritten;
+pub use tile::{Statistics, reach, up_to, without_statistics};

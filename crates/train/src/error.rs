@@ -74,6 +74,33 @@ pub enum TrainError {
         /// What differs.
         what: &'static str,
     },
+    /// Not even the most frugal way to compute fits.
+    #[error(
+        "{what} does not fit into {limit_mib} MiB: the least memory limit that can be met is {least_mib} MiB"
+    )]
+    MemoryLimit {
+        /// What was to be computed.
+        what: &'static str,
+        /// The limit, MiB.
+        limit_mib: usize,
+        /// The least limit that can be met, MiB.
+        least_mib: usize,
+    },
+    /// An image that needs more than the limit, by a network that cannot run in tiles.
+    #[error(
+        "the image takes {least_mib} MiB, more than the memory limit of {limit_mib} MiB, and {op} keeps it from being \
+         predicted in tiles ({rule}): raise the limit"
+    )]
+    NotTileable {
+        /// The limit, MiB.
+        limit_mib: usize,
+        /// The least limit that can be met, MiB.
+        least_mib: usize,
+        /// The operation in the way.
+        op: &'static str,
+        /// Why it is.
+        rule: &'static str,
+    },
     /// No field of view was found or given.
     #[error("no field of view found: the image is dark everywhere; give a field mask")]
     NoField,

@@ -16,6 +16,7 @@ mod program;
 mod record;
 mod schedule;
 mod state;
+mod tiles;
 mod trainer;
 
 pub use batch::{Batch, Sampler};
@@ -32,6 +33,9 @@ pub use state::{Best, TrainState};
 pub use trainer::{EpochStats, Observer, RunEnd, StepReport, Trainer};
 
 use fovea_graph::{Executor, Graph};
+
+/// Bytes in a MiB.
+const MIB: usize = 1 << 20;
 
 /// Makes the executor of a graph: the caller's choice of device.
 pub type MakeExecutor = dyn Fn(Graph) -> Box<dyn Executor> + Send + Sync;

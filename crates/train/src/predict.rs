@@ -1,9 +1,10 @@
 //! Probabilities for whole photographs of any size.
 
-use crate::{MakeExecutor, TrainError, frame, prepare::standardise, program::Bank};
+use crate::tiles::{Device, Tiles, arena_bytes};
+use crate::{MIB, MakeExecutor, TrainError, frame, prepare::standardise, program::Bank};
 use fovea_data::{CHANNELS, Image, Mask, Plane, field_of_view};
-use fovea_graph::{Activation, Executor, Graph, Op, Step, ValueId, fuse};
-use fovea_unet::{Mode, Preprocessing, UNet, UNetError};
+use fovea_graph::{Activation, Executor, Step, ValueId};
+use fovea_unet::{Inference, Preprocessing, UNet};
 use std::sync::Arc;
 
 /// Executors kept for sizes seen last: a data set has one size or few.
@@ -12,10 +13,12 @@ const EXECUTORS_MAX: usize = 4;
 /// Runs one model over photographs.
 pub struct Predictor {
     unet: UNet,
+    /// As [`UNet::folded`] gives it.
     model: Vec<f32>,
     preprocessing: Preprocessing,
     flips: bool,
     make_executor: Arc<MakeExecutor>,
+    limit_mib: Option<usize>,
     /// Most recent first.
     cache: Vec<Engine>,
 }
@@ -29,13 +32,18 @@ pub struct Prediction {
     pub field: Mask,
 }
 
-/// An inference graph of one size.
+/// What predicts images of one size.
 struct Engine {
     size: (usize, usize),
-    executor: Box<dyn Executor>,
-    image: ValueId,
-    probabilities: ValueId,
-    nodes: usize,
+    way: Way,
+}
+
+/// How the network sees an image.
+enum Way {
+    /// As a whole.
+    Whole { executor: Box<dyn Executor>, image: ValueId, probabilities: ValueId, nodes: usize },
+    /// In tiles, because of the memory limit.
+    Tiles(Tiles),
 }
 
 impl Predictor {
@@ -45,22 +53,28 @@ impl Predictor {
     /// When the vector is not as long as the network's table.
     pub fn new(
         unet: UNet,
-        model: Vec<f32>,
+        model: &[f32],
         preprocessing: Preprocessing,
         flips: bool,
         make_executor: Arc<MakeExecutor>,
     ) -> Result<Self, TrainError> {
-        let expected = unet.parameters().count();
-        if model.len() != expected {
-            return Err(UNetError::Length { expected, found: model.len() }.into());
-        }
-        Ok(Predictor { unet, model, preprocessing, flips, make_executor, cache: Vec::new() })
+        let model = unet.folded(model)?;
+        let (limit_mib, cache) = (None, Vec::new());
+        Ok(Predictor { unet, model, preprocessing, flips, make_executor, limit_mib, cache })
+    }
+
+    /// Lets the network's values take at most `limit_mib` MiB at a time: images that need more are predicted in overlapping
+    /// tiles, which takes longer and gives the same probabilities but for rounding. Images themselves come on top.
+    #[must_use]
+    pub fn within(self, limit_mib: Option<usize>) -> Self {
+        Predictor { limit_mib, cache: Vec::new(), ..self }
     }
 
     /// Predicts a photograph with values in `[0, 1]`. Without a field of view one is looked for.
     ///
     /// # Errors
-    /// [`TrainError::NoField`] where none is found; when field and image differ in size; when the device fails.
+    /// [`TrainError::NoField`] where none is found; [`TrainError::MemoryLimit`] or [`TrainError::NotTileable`] where the memory
+    /// limit cannot be met; when field and image differ in size; when the device fails.
     pub fn predict(&mut self, image: &Image, field: Option<&Mask>) -> Result<Prediction, TrainError> {
         let field = match field {
             Some(field) => field.clone(),
@@ -88,7 +102,10 @@ impl Predictor {
         };
         let multiple = self.unet.config().multiple();
         let padded = (size.0.next_multiple_of(multiple), size.1.next_multiple_of(multiple));
-        let engine = self.engine(padded)?;
+        self.bring(padded)?;
+        let device =
+            Device { unet: &self.unet, model: &self.model, make_executor: self.make_executor.as_ref() };
+        let way = &mut self.cache[0].way;
         let mut sum = vec![0.0; size.0 * size.1];
         for &(rows, columns) in mirrors {
             let flipped = |row: usize, column: usize| {
@@ -105,9 +122,7 @@ impl Predictor {
                 }
             }
             let mut out = vec![0.0; padded.0 * padded.1];
-            engine.executor.write(engine.image, &wide)?;
-            engine.executor.run(Step::default(), 0..engine.nodes)?;
-            engine.executor.read(engine.probabilities, &mut out)?;
+            way.run(&device, &wide, &mut out)?;
             for at in 0..size.0 * size.1 {
                 let (row, column) = (at / size.1, at % size.1);
                 sum[flipped(row, column)] += out[row * padded.1 + column];
@@ -118,31 +133,46 @@ impl Predictor {
         Ok(sum)
     }
 
-    /// The engine of a size, moved to the front of the cache.
-    fn engine(&mut self, size: (usize, usize)) -> Result<&mut Engine, TrainError> {
+    /// Moves the engine of a size to the front of the cache. Under a memory limit it is the only one.
+    fn bring(&mut self, size: (usize, usize)) -> Result<(), TrainError> {
+        let most = if self.limit_mib.is_some() { 1 } else { EXECUTORS_MAX };
         let engine = match self.cache.iter().position(|e| e.size == size) {
             Some(at) => self.cache.remove(at),
-            None => self.build(size)?,
+            None => {
+                self.cache.truncate(most - 1);
+                self.build(size)?
+            }
         };
         self.cache.insert(0, engine);
-        self.cache.truncate(EXECUTORS_MAX);
-        Ok(&mut self.cache[0])
+        Ok(())
     }
 
     fn build(&self, size: (usize, usize)) -> Result<Engine, TrainError> {
-        let mut graph = Graph::new();
-        let image = graph.input("image", &[1, self.unet.config().in_channels, size.0, size.1])?;
-        let forward = self.unet.forward(&mut graph, image, Mode::Inference)?;
-        let function = Activation::Sigmoid;
-        let probabilities = graph.push(Op::Activate { function }, &[forward.logits])?;
-        graph.mark_output(probabilities);
-        let fused = fuse(&graph);
-        let moved = |id| fused.value(id).expect("only pre-activations and concatenations are merged away");
-        let parameters: Vec<ValueId> = forward.parameters.iter().map(|&id| moved(id)).collect();
-        let (image, probabilities) = (moved(image), moved(probabilities));
-        let nodes = fused.graph.nodes().len();
-        let mut executor = (self.make_executor)(fused.graph);
-        Bank::of(&parameters).write(executor.as_mut(), self.unet.parameters(), "the model", &self.model)?;
-        Ok(Engine { size, executor, image, probabilities, nodes })
+        let images = [1, self.unet.config().in_channels, size.0, size.1];
+        let Inference { graph, image, result, parameters } =
+            self.unet.inference(images, Activation::Sigmoid)?;
+        if let Some(limit) = self.limit_mib
+            && arena_bytes(&graph) > limit.saturating_mul(MIB)
+        {
+            return Ok(Engine { size, way: Way::Tiles(Tiles::new(&self.unet, size, limit)?) });
+        }
+        let nodes = graph.nodes().len();
+        let mut executor = (self.make_executor)(graph);
+        Bank::of(parameters).write(executor.as_mut(), self.unet.parameters(), "the model", &self.model)?;
+        Ok(Engine { size, way: Way::Whole { executor, image, probabilities: result, nodes } })
+    }
+}
+
+impl Way {
+    /// Probabilities `(H, W)` of `(in_channels, H, W)`.
+    fn run(&mut self, device: &Device, input: &[f32], out: &mut [f32]) -> Result<(), TrainError> {
+        match self {
+            Way::Whole { executor, image, probabilities, nodes } => {
+                executor.write(*image, input)?;
+                executor.run(Step::default(), 0..*nodes)?;
+                Ok(executor.read(*probabilities, out)?)
+            }
+            Way::Tiles(tiles) => tiles.run(device, input, out),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! One optimiser step as one graph.
 
-use crate::{LossConfig, TrainConfig, TrainError};
+use crate::{LossConfig, MIB, TrainConfig, TrainError};
 use fovea_autodiff::differentiate;
-use fovea_graph::{Executor, Graph, GraphError, Hyper, Op, ValueId, fuse};
+use fovea_graph::{Executor, Graph, GraphError, Hyper, Op, ValueId, fuse, recompute};
 use fovea_unet::{Mode, Parameters, RunningUpdate, UNet};
 
 /// A step's graph and where its values are. Lists run along the parameter table.
@@ -92,6 +92,22 @@ impl StepProgram {
         Ok(program)
     }
 
+    /// The same step in at most `limit_mib` MiB for its arena (parameters, moments, activations, gradients): some
+    /// activations are computed again for the backward pass. The results are the same to the bit.
+    ///
+    /// # Errors
+    /// [`TrainError::MemoryLimit`] where that is not enough.
+    pub fn within(mut self, limit_mib: usize) -> Result<Self, TrainError> {
+        self.graph = recompute(&self.graph, limit_mib.saturating_mul(MIB)).map_err(|error| match error {
+            GraphError::MemoryLimit { least, .. } => {
+                let least_mib = least.div_ceil(MIB);
+                TrainError::MemoryLimit { what: "a training step", limit_mib, least_mib }
+            }
+            other => other.into(),
+        })?;
+        Ok(self)
+    }
+
     /// Adds FedProx's term to each gradient.
     fn add_proximal(&mut self, config: &TrainConfig, table: &Parameters) -> Result<(), GraphError> {
         if config.proximal_mu == 0.0 {
@@ -144,8 +160,8 @@ impl StepProgram {
 
 impl Bank {
     /// The bank of a model in an inference graph.
-    pub(crate) fn of(parameters: &[ValueId]) -> Self {
-        Bank(parameters.iter().copied().map(Some).collect())
+    pub(crate) fn of(parameters: Vec<Option<ValueId>>) -> Self {
+        Bank(parameters)
     }
 
     /// Declares one value per entry, named `prefix.entry`; statistics only on demand.

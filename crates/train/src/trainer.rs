@@ -100,10 +100,28 @@ impl Trainer {
         samples: Arc<Vec<PreparedSample>>,
         make_executor: &MakeExecutor,
     ) -> Result<Self, TrainError> {
+        Trainer::within(config, samples, make_executor, None)
+    }
+
+    /// As [`Trainer::new`], with a limit in MiB for the memory of a step ([`StepProgram::within`]). The limit changes no result,
+    /// so a run may be continued under another one.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; [`TrainError::MemoryLimit`] where the limit cannot be met.
+    pub fn within(
+        config: TrainConfig,
+        samples: Arc<Vec<PreparedSample>>,
+        make_executor: &MakeExecutor,
+        limit_mib: Option<usize>,
+    ) -> Result<Self, TrainError> {
         config.validate()?;
         let unet = UNet::new(config.model.clone())?;
         let sampler = Sampler::new(&config, &samples)?;
         let program = StepProgram::new(&config, &unet, sampler.size())?;
+        let program = match limit_mib {
+            Some(limit) => program.within(limit)?,
+            None => program,
+        };
         let executor = make_executor(program.graph.clone());
         let start = unet.parameters().initialise(config.seed);
         let mut trainer = Trainer {

@@ -8,6 +8,7 @@
 mod checkpoint;
 mod config;
 mod error;
+mod inference;
 mod network;
 mod parameters;
 mod tensor_file;
@@ -15,6 +16,7 @@ mod tensor_file;
 pub use checkpoint::{Checkpoint, ModelCard, Preprocessing, Scale};
 pub use config::{ActivationKind, Norm, PARAMETERS_MAX, UNetConfig, Upsampling};
 pub use error::{FileError, UNetError};
+pub use inference::Inference;
 pub use network::{Forward, Mode, NORM_EPSILON, RunningUpdate, UNet};
 pub use parameters::{Init, ParamSpec, Parameters, model_hash};
 pub use tensor_file::{NamedTensor, TensorFile};

@@ -61,7 +61,7 @@ impl Model {
     pub fn predictor(&self, flips: bool) -> Result<Predictor> {
         let Checkpoint { card, model } = &self.checkpoint;
         let unet = UNet::new(card.model.clone())?;
-        Ok(Predictor::new(unet, model.clone(), card.preprocessing, flips, make_executor())?)
+        Ok(Predictor::new(unet, model, card.preprocessing, flips, make_executor())?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training on images in one place: the local models and the pooled one.
 
 use super::Interrupted;
+use super::profile::Profile;
 use super::trained::{Place, Trained};
 use crate::common::{self, Progress};
 use anyhow::Result;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 /// Trains, or goes on from the state that an interrupted call left.
 pub fn train(
     place: &Place,
+    profile: &Profile,
     config: &TrainConfig,
     fingerprint: Value,
     samples: &[&[Sample]],
@@ -20,7 +22,8 @@ pub fn train(
     for samples in samples {
         prepared.extend(prepare(samples, &config.preprocessing)?);
     }
-    let mut trainer = Trainer::new(config.clone(), Arc::new(prepared), common::make_executor().as_ref())?;
+    let (samples, limit) = (Arc::new(prepared), profile.memory_limit);
+    let mut trainer = Trainer::within(config.clone(), samples, common::make_executor().as_ref(), limit)?;
     trainer.stop_on(Arc::clone(common::stop_flag()));
     let state = place.state();
     if state.exists() {

@@ -57,6 +57,8 @@ pub struct Profile {
     pub synthetic: Synthetic,
     /// A site that drops out once, after it has shared keys: `(site, round)`.
     pub drop_out: Option<(usize, u32)>,
+    /// Limit on the memory of a training step, MiB; changes no result.
+    pub memory_limit: Option<usize>,
     /// How each model is trained.
     pub train: TrainConfig,
 }
@@ -85,6 +87,7 @@ impl Profile {
             first_clip: 1.0,
             synthetic,
             drop_out: None,
+            memory_limit: None,
             train: TrainConfig::quick_profile(),
         };
         match name {

@@ -4,6 +4,7 @@
 mod evaluate;
 #[cfg(unix)]
 mod interrupt;
+mod memory;
 mod predict;
 mod repro;
 mod train;

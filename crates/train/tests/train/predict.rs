@@ -11,7 +11,7 @@ fn predictor(config: &TrainConfig, steps: u32) -> Predictor {
     let mut trainer = toy::trainer(config);
     trainer.run_steps(steps, &mut ()).unwrap();
     let model = trainer.selected().unwrap();
-    Predictor::new(trainer.unet().clone(), model, config.preprocessing, config.flips, Arc::new(toy::cpu))
+    Predictor::new(trainer.unet().clone(), &model, config.preprocessing, config.flips, Arc::new(toy::cpu))
         .unwrap()
 }
 
@@ -87,7 +87,7 @@ fn a_model_that_asks_for_a_huge_scale_is_refused() {
     let trainer = toy::trainer(&toy::config());
     let model = trainer.model().unwrap();
     let mut predictor =
-        Predictor::new(trainer.unet().clone(), model, config.preprocessing, false, Arc::new(toy::cpu))
+        Predictor::new(trainer.unet().clone(), &model, config.preprocessing, false, Arc::new(toy::cpu))
             .unwrap();
     let found = predictor.predict(&toy::samples(1)[0].image, None);
     assert!(matches!(found, Err(TrainError::WorkingSize { .. })));
