@@ -57,7 +57,8 @@ pub fn fold(graph: &Graph) -> (Rewritten, Vec<Fold>) {
     let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes().len());
     let (mut folds, mut dropped) = (Vec::new(), vec![false; graph.values().len()]);
     for node in graph.nodes() {
-        let writer = nodes.iter_mut().rfind(|n| n.output.is_some() && n.output == node.inputs.first().copied());
+        let writer =
+            nodes.iter_mut().rfind(|n| n.output.is_some() && n.output == node.inputs.first().copied());
         let Some((conv, fold)) = writer.and_then(|conv| {
             let fold = foldable(graph, conv, node, &readers)?;
             Some((conv, fold))
@@ -65,7 +66,11 @@ pub fn fold(graph: &Graph) -> (Rewritten, Vec<Fold>) {
             nodes.push(node.clone());
             continue;
         };
-        *conv = Node { inputs: vec![conv.inputs[0], fold.weight, fold.beta], output: node.output, ..conv.clone() };
+        *conv = Node {
+            inputs: vec![conv.inputs[0], fold.weight, fold.beta],
+            output: node.output,
+            ..conv.clone()
+        };
         for v in [fold.stats, fold.gamma].into_iter().chain(fold.bias) {
             dropped[v.index()] = true;
         }
@@ -79,7 +84,8 @@ fn foldable(graph: &Graph, conv: &Node, node: &Node, readers: &[usize]) -> Optio
     let Op::Normalise { epsilon, activation: Activation::Identity } = node.op else { return None };
     let Op::Conv2d { activation: Activation::Identity, .. } = conv.op else { return None };
     let [x, stats, gamma, beta] = [0, 1, 2, 3].map(|i| node.inputs[i]);
-    let fold = Fold { weight: conv.inputs[1], bias: conv.inputs.get(2).copied(), stats, gamma, beta, epsilon };
+    let fold =
+        Fold { weight: conv.inputs[1], bias: conv.inputs.get(2).copied(), stats, gamma, beta, epsilon };
     let alone = |v: ValueId| readers[v.index()] == 1;
     let fixed = |v: ValueId| alone(v) && graph.value(v).storage == Storage::Persistent;
     let own = [fold.weight, stats, gamma, beta].into_iter().chain(fold.bias).all(fixed);

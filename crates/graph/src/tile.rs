@@ -87,11 +87,6 @@ fn node_reach(node: &Node, inputs: &[Option<Reach>]) -> Result<Reach, GraphError
         Op::Conv2dPair { window, .. } if inputs[2..].iter().all(Option::is_none) => {
             Ok(slid(joined(first, inputs[1]).ok_or(refuse(PARTS))?, window))
         }
-            let side =
-                window.padding.max((window.kernel - 1).saturating_sub(window.padding + window.stride - 1));
-            let wrong = (first.wrong + side).div_ceil(window.stride);
-            Ok(Reach { wrong, scale: first.scale * window.stride })
-        }
         Op::ConvTranspose2x2 if alone => enlarged(2, 0),
         Op::Upsample { mode: Resize::Nearest, factor } => enlarged(factor, 0),
         Op::Upsample { mode: Resize::Bilinear { align_corners: false }, factor } => {
@@ -100,21 +95,14 @@ fn node_reach(node: &Node, inputs: &[Option<Reach>]) -> Result<Reach, GraphError
         Op::Upsample { mode: Resize::Bilinear { align_corners: true }, .. } => {
             Err(refuse("bilinear with align_corners = true depends on the extent of the whole image"))
         }
-        Op::Concat | Op::Add => match inputs[1] {
-            Some(second) if second.scale == first.scale => {
-                Ok(Reach { wrong: first.wrong.max(second.wrong), ..first })
-            }
-            _ => Err(refuse("both inputs must come from the image, at one scale")),
-        },
+        Op::Concat | Op::Add => joined(first, inputs[1]).ok_or(refuse(PARTS)),
         Op::SliceChannels(_) | Op::Scale { .. } | Op::Activate { .. } => Ok(first),
         Op::Normalise { .. } if alone => Ok(first),
         Op::Conv2d { .. }
         | Op::Conv2dPair { .. }
         | Op::MaxPool2d { .. }
         | Op::ConvTranspose2x2
-        | Op::Normalise { .. } => {
-            Err(refuse("its parameters and statistics must not depend on the image"))
-        }
+        | Op::Normalise { .. } => Err(refuse("its parameters and statistics must not depend on the image")),
         Op::NormStats { .. } => Err(refuse("the statistics span the whole image")),
         Op::Fill { .. }
         | Op::Conv2dGradInput { .. }
@@ -142,4 +130,17 @@ fn node_reach(node: &Node, inputs: &[Option<Reach>]) -> Result<Reach, GraphError
         | Op::AdamUpdate(_)
         | Op::AverageUpdate => Err(refuse("only inference runs in tiles")),
     }
+}
+
+/// After a window slid over the value. What it reaches beyond its output pixel counts, on whichever side that is more.
+fn slid(from: Reach, window: Window) -> Reach {
+    let ahead = (window.kernel - 1).saturating_sub(window.padding + window.stride - 1);
+    let wrong = (from.wrong + window.padding.max(ahead)).div_ceil(window.stride);
+    Reach { wrong, scale: from.scale * window.stride }
+}
+
+/// Of two values side by side.
+fn joined(a: Reach, b: Option<Reach>) -> Option<Reach> {
+    let b = b.filter(|b| b.scale == a.scale)?;
+    Some(Reach { wrong: a.wrong.max(b.wrong), ..a })
 }

@@ -1,7 +1,9 @@
 //! Values made again: the same results to the bit, within the limit, and never after an update.
 
 use fovea_graph::reference::ReferenceExecutor;
-use fovea_graph::{Activation, Executor, Graph, GraphError, Op, Plan, Resize, Step, ValueId, recompute};
+use fovea_graph::{
+    Activation, Channels, Executor, Graph, GraphError, Op, Plan, Resize, Step, ValueId, recompute,
+};
 use fovea_tensor::{Stream, Window};
 use proptest::prelude::*;
 
@@ -23,7 +25,7 @@ fn hourglass(depth: usize, choices: &[u8]) -> Graph {
             2 => g.push(Op::Dropout { p: 0.3, stream: level as u32 }, &[x]),
             3 => {
                 let both = g.push(Op::Concat, &[x, x]).expect("fits");
-                g.push(Op::SliceChannels { start: 1, channels: 2 }, &[both])
+                g.push(Op::SliceChannels(Channels { start: 1, count: 2 }), &[both])
             }
             _ => {
                 let small = g.push(Op::MaxPool2d { window }, &[x]).expect("fits");

@@ -1,7 +1,7 @@
 //! The network for inference: one graph, with BatchNorm folded into the convolutions.
 
 use crate::{Mode, UNet, UNetError};
-use fovea_graph::{Activation, Fold, Graph, Merged, Op, ValueId, fold, fuse};
+use fovea_graph::{Activation, Fold, Graph, Op, Rewritten, ValueId, fold, fuse};
 
 /// A forward pass ready to be planned.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Inference {
 
 /// A forward pass with folds, not yet fused.
 struct Folded {
-    merged: Merged,
+    merged: Rewritten,
     folds: Vec<Fold>,
     image: ValueId,
     result: ValueId,
