@@ -78,7 +78,12 @@ fn convolutions_of_pairs() {
         let plain = Op::Conv2dPair { window, activation: Activation::Identity };
         let pair = with(&parts, &[weight.clone(), bias.clone()]);
         check(plain, &pair, i * kernel * kernel + 1, true);
-        check(Op::Conv2dPairGradWeight { window }, &with(&parts, &[dy.clone()]), n * ho * wo, true);
+        check(
+            Op::Conv2dPairGradWeight { window },
+            &with(&parts, std::slice::from_ref(&dy)),
+            n * ho * wo,
+            true,
+        );
         for channels in [Channels::first(first), Channels { start: first, count: i - first }] {
             let op = Op::Conv2dGradInput { window, input: [h, w], channels };
             check(op, &[weight.clone(), dy.clone()], o * kernel * kernel, true);
@@ -88,7 +93,7 @@ fn convolutions_of_pairs() {
         let activation = Activation::LeakyRelu { slope: 0.1 };
         let whole = run(Op::Conv2d { window, activation }, &with(&joined, &[weight, bias]));
         assert!(run(Op::Conv2dPair { window, activation }, &pair) == whole, "{window:?} {i} to {o}");
-        let whole = run(Op::Conv2dGradWeight { window }, &with(&joined, &[dy.clone()]));
+        let whole = run(Op::Conv2dGradWeight { window }, &with(&joined, std::slice::from_ref(&dy)));
         let pair = run(Op::Conv2dPairGradWeight { window }, &with(&parts, &[dy]));
         assert!(pair == whole, "weight gradient {window:?} {i} to {o}");
     }

@@ -54,9 +54,9 @@ fn a_site_killed_at_any_write_says_the_same_or_drops_out() {
             let result = result.unwrap_or_else(|| panic!("write {write}: {:?}", net.events));
             assert_eq!(net.coordinator.state().model, [0.25; 5]);
             if result.complete.contains(VICTIM) {
-                finished_with += 1
+                finished_with += 1;
             } else {
-                finished_without += 1
+                finished_without += 1;
             }
             // A second round works whatever happened; the victim may have missed the first.
             let opened = net.open();

@@ -91,7 +91,8 @@ fn sums_of_other_attempts_are_refused() {
     let forger = Forger::new();
     let (other, _) = attempt(&terms_of(5, WORDS, 2, 2, Hash([2; 32])), 2);
     let foreign = forger.verdict(|sum| {
-        (sum.words.clone_from(&other.words), sum.side.clone_from(&other.side));
+        sum.words.clone_from(&other.words);
+        sum.side.clone_from(&other.side);
     });
     assert_eq!(foreign, Err(TAGS_DIFFER));
     let added = forger.verdict(|sum| {

@@ -42,6 +42,9 @@ const SHARED_CHUNK: [usize; 2] = [1 << 20, 256];
 /// Transformed weights of at most this many floats are read again for every small chunk.
 const OWN_WEIGHTS: usize = 1 << 20;
 
+/// With fewer channels the transforms outweigh what is saved.
+const CHANNELS_LEAST: usize = 8;
+
 /// Whether a 3x3 convolution of stride 1 and padding 1 and its input gradient go through the Winograd domain.
 pub(crate) fn suits(inputs: usize, outputs: usize, [h, w]: [usize; 2]) -> bool {
     // Tiles filled up with zeros leave at most half of the products of the direct sum.
@@ -49,9 +52,6 @@ pub(crate) fn suits(inputs: usize, outputs: usize, [h, w]: [usize; 2]) -> bool {
         && outputs >= CHANNELS_LEAST
         && 2 * POINTS * h.div_ceil(4) * w.div_ceil(4) <= 9 * h * w
 }
-
-/// Fewer channels than these are dominated by the transforms.
-const CHANNELS_LEAST: usize = 8;
 
 /// [`suits`] for a weight gradient: also with at least 256 pixels in the batch. The rounding errors of its transforms are relative to whole
 /// tiles; over a tile or two they can exceed the bound for the few products of a corner tap.
