@@ -320,10 +320,9 @@ unsafe impl Simd for __m256 {
     unsafe fn store_phases(phases: [Self; 4], to: *mut f32) {
         // SAFETY: by the trait's contract the instruction set is present and 32 floats are valid.
         unsafe {
-            let r = fours(phases);
-            for i in 0..4 {
-                _mm_storeu_ps(to.add(4 * i), _mm256_castps256_ps128(r[i]));
-                _mm_storeu_ps(to.add(4 * i + 16), _mm256_extractf128_ps::<1>(r[i]));
+            for (i, r) in fours(phases).into_iter().enumerate() {
+                _mm_storeu_ps(to.add(4 * i), _mm256_castps256_ps128(r));
+                _mm_storeu_ps(to.add(4 * i + 16), _mm256_extractf128_ps::<1>(r));
             }
         }
     }

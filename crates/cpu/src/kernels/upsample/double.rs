@@ -42,14 +42,12 @@ impl Axis {
 
     /// What pixel `i` gives to outputs `2 i - 1` to `2 i + 2`, for every `i`.
     fn shares(&self, extent: usize) -> [Vec<f32>; 4] {
-        let mut shares = [0; 4].map(|_| vec![0.0; extent + MARGIN]);
-        for i in 0..extent {
-            shares[0][i] = if i == 0 { 0.0 } else { self.odd[i - 1] };
-            shares[1][i] = self.even[i];
-            shares[2][i] = 1.0 - self.odd[i];
-            shares[3][i] = if i + 1 == extent { 0.0 } else { 1.0 - self.even[i + 1] };
-        }
-        shares
+        let before = |i: usize| if i == 0 { 0.0 } else { self.odd[i - 1] };
+        let after = |i: usize| if i + 1 == extent { 0.0 } else { 1.0 - self.even[i + 1] };
+        let padded = |share: &dyn Fn(usize) -> f32| {
+            (0..extent).map(share).chain(std::iter::repeat_n(0.0, MARGIN)).collect()
+        };
+        [padded(&before), padded(&|i| self.even[i]), padded(&|i| 1.0 - self.odd[i]), padded(&after)]
     }
 }
 

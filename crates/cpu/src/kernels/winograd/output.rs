@@ -59,8 +59,8 @@ unsafe fn inverse<V: Simd>(
                     *value = V::load(from.add((q * 6 + point) * place.plane));
                 }
                 let values = Output::apply(column);
-                for row in 0..4 {
-                    half[row][point] = values[row];
+                for (row, value) in half.iter_mut().zip(values) {
+                    row[point] = value;
                 }
             }
             for (row, half) in half.iter().enumerate() {
