@@ -28,7 +28,7 @@ fn reading_skips_in_place_saves_memory() {
     assert_eq!([&plain, &step].map(copies), [4 + 8, 0]);
     let [before, after] = [plain, step].map(|g| Plan::new(&g));
     assert!(after.lower_bound() < before.lower_bound());
-    assert!(after.floats() * 10 < before.floats() * 9, "{} after {}", after.floats(), before.floats());
+    assert!(after.floats() * 100 < before.floats() * 92, "{} after {}", after.floats(), before.floats());
 }
 
 /// Adds gradients and an update of every parameter to a forward graph.

@@ -5,10 +5,10 @@ use fovea_train::TrainConfig;
 use fovea_unet::{Checkpoint, ModelCard, UNet, UNetConfig};
 use std::path::PathBuf;
 
-/// An untrained model that takes several MiB for a photograph.
+/// An untrained model whose parameters alone take more than a MiB.
 fn wide_model() -> PathBuf {
     let path = workshop().path("wide.safetensors");
-    let model = UNetConfig { widths: vec![48, 48], head_bias: 0.0, ..UNetConfig::small() };
+    let model = UNetConfig { widths: vec![72, 72], head_bias: 0.0, ..UNetConfig::small() };
     let unet = UNet::new(model.clone()).unwrap();
     let card = ModelCard {
         model,

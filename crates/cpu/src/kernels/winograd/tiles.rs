@@ -151,8 +151,9 @@ mod tests {
                     assert_eq!([own, lower], [piece.tiles, piece.tiles + piece.tiles.min(tiles.columns)]);
                     for run in piece.own.iter().chain(&piece.lower) {
                         let tile = run.row * tiles.columns + run.column;
-                        let under = piece.first + tiles.columns + run.at.wrapping_sub(piece.below);
-                        assert!(tile == piece.first + run.at || tile == under);
+                        let under =
+                            run.at.checked_sub(piece.below).map(|at| piece.first + tiles.columns + at);
+                        assert!(tile == piece.first + run.at || Some(tile) == under);
                     }
                     next += piece.tiles;
                 }
