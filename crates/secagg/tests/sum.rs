@@ -93,7 +93,7 @@ fn a_vector_of_several_chunks_and_tiles_sums_exactly() {
 }
 
 proptest! {
-    // `PROPTEST_CASES=10000` repeats the long run that SPEC.md reports.
+    // `PROPTEST_CASES=10000` makes a long run of it.
     #![proptest_config(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48),
         ..ProptestConfig::default()
