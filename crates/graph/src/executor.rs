@@ -12,6 +12,15 @@ pub struct Step {
     pub index: u32,
 }
 
+/// What became of one optimiser step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// The step's loss.
+    pub loss: f32,
+    /// Whether loss and gradients were finite, so that the updates ran.
+    pub updated: bool,
+}
+
 impl Graph {
     /// What every executor checks before it writes `count` numbers to a value.
     ///
@@ -65,6 +74,43 @@ pub trait Executor: Send {
     /// # Errors
     /// When the device fails.
     fn run(&mut self, step: Step, nodes: Range<usize>) -> Result<(), ExecuteError>;
+
+    /// Runs one optimiser step: the nodes up to [`Graph::first_update`], then the updates if `loss` and all `gradients` (outputs of
+    /// the graph) are finite. Returns the outcomes of the steps that are done by now, oldest first; an executor that runs
+    /// behind its caller keeps the others until later calls. Once a step was not updated, none of those behind it is, until
+    /// its outcome has been returned.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn step(
+        &mut self,
+        step: Step,
+        loss: ValueId,
+        gradients: &[ValueId],
+    ) -> Result<Vec<Outcome>, ExecuteError> {
+        let (updates, end) = (self.graph().first_update(), self.graph().nodes().len());
+        self.run(step, 0..updates)?;
+        let mut found = [0.0];
+        self.read(loss, &mut found)?;
+        let mut updated = found[0].is_finite();
+        for &gradient in gradients {
+            let mut numbers = vec![0.0; self.graph().shape(gradient).count()];
+            self.read(gradient, &mut numbers)?;
+            updated &= numbers.iter().all(|v| v.is_finite());
+        }
+        if updated {
+            self.run(step, updates..end)?;
+        }
+        Ok(vec![Outcome { loss: found[0], updated }])
+    }
+
+    /// Waits for the steps whose outcomes have not been returned, and returns them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn finish(&mut self) -> Result<Vec<Outcome>, ExecuteError> {
+        Ok(Vec::new())
+    }
 
     /// Runs the nodes of a range and returns the first whose result holds a NaN or an infinity, where it stops.
     ///

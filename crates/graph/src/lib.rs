@@ -24,7 +24,7 @@ mod tile;
 
 pub use attributes::{Activation, AdamRule, Affine, Channels, Hyper, Resize, StatsOver};
 pub use error::{ExecuteError, GraphError};
-pub use executor::{Executor, Step};
+pub use executor::{Executor, Outcome, Step};
 pub use fold::{Fold, fold};
 pub use fuse::fuse;
 pub use graph::{Graph, Node, NodeId, Storage, Value, ValueId};

@@ -18,9 +18,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a graph.
+    /// Plans a graph, each value at a multiple of [`ALIGN`] floats.
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
+        Plan::aligned(graph, ALIGN)
+    }
+
+    /// Plans a graph, each value at a multiple of `align` floats.
+    ///
+    /// # Panics
+    /// When `align` is zero.
+    #[must_use]
+    pub fn aligned(graph: &Graph, align: usize) -> Self {
+        let padded = |graph: &Graph, id: ValueId| graph.shape(id).count().next_multiple_of(align);
         let last_use = last_uses(graph);
         let mut arena = Arena::default();
         let mut offsets = vec![0; graph.values().len()];
@@ -60,10 +70,6 @@ impl Plan {
     pub fn lower_bound(&self) -> usize {
         self.live_peak
     }
-}
-
-fn padded(graph: &Graph, id: ValueId) -> usize {
-    graph.shape(id).count().next_multiple_of(ALIGN)
 }
 
 /// The node after which a value's place is free; `None` for values that stay.

@@ -23,6 +23,12 @@ impl Stream {
         Stream { key: [key as u32, (key >> 32) as u32], base: counters, block: 0, buffer: [0; 4], used: 4 }
     }
 
+    /// The key of its blocks ([`philox4x32`]): a function of seed and name, for devices that make the blocks themselves.
+    #[must_use]
+    pub fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// The next 32 uniform bits.
     pub fn next_u32(&mut self) -> u32 {
         if self.used == 4 {

@@ -1,0 +1,411 @@
+//! Interprets a graph on a GPU: every node's launches are prepared once, a step is one submission.
+
+mod mapped;
+
+use crate::device::Device;
+use crate::launch::{Launch, Place};
+use crate::layout::Layout;
+use crate::lower::{check_finite, lower};
+use crate::{GpuError, Operand, Tuning};
+use fovea_graph::{ExecuteError, Graph, Op, Outcome, Step, ValueId};
+use fovea_tensor::Stream;
+use mapped::Mapped;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Steps whose losses are read back together.
+pub const STEPS_IN_FLIGHT: usize = 16;
+
+/// Uniform bindings begin at multiples of this many bytes, WebGPU's default limit.
+const UNIFORM_ALIGN: usize = 256;
+
+/// Bytes of one step's entry in the list of outcomes: the loss, and the guard's word.
+const OUTCOME_BYTES: u64 = 8;
+
+const MIB: u64 = 1 << 20;
+
+/// Runs one graph on one device. On native systems it is an [`Executor`](fovea_graph::Executor) that waits for the
+/// device; everywhere it can be driven by futures instead.
+pub struct GpuExecutor {
+    device: Arc<Device>,
+    graph: Graph,
+    layout: Layout,
+    arena: wgpu::Buffer,
+    /// Bytes of the arena.
+    arena_bytes: u64,
+    launches: Vec<Vec<Launch>>,
+    nodes: Vec<Vec<Ready>>,
+    /// What flags a node's result that is not finite; `None` for updates.
+    checks: Vec<Option<Ready>>,
+    outcomes: wgpu::Buffer,
+    in_flight: usize,
+    /// The last step whose random key the device has.
+    step: Option<Step>,
+}
+
+/// A launch that only waits for being recorded.
+struct Ready {
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    groups: [u32; 3],
+}
+
+impl GpuExecutor {
+    /// Plans the graph, compiles its kernels and allocates its arena; persistent values start at zero.
+    ///
+    /// # Errors
+    /// [`GpuError::Arena`] and [`GpuError::Binding`] where the graph is too large for the device, or [`GpuError::Failed`].
+    pub async fn new(device: Arc<Device>, graph: Graph, tuning: &Tuning) -> Result<Self, GpuError> {
+        let layout = Layout::new(&graph);
+        let (launches, arena_bytes) = lowered(&graph, &layout, tuning);
+        fits(&device, &graph, arena_bytes, &launches)?;
+        let checks = flagging(&graph, &layout);
+        // In the order of the errors that are to be told from one another: the innermost scope hears first.
+        let broken = device.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let exhausted = device.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let arena = buffer(&device, "arena", arena_bytes, wgpu::BufferUsages::STORAGE);
+        let outcomes = OUTCOME_BYTES * STEPS_IN_FLIGHT as u64;
+        let outcomes = buffer(&device, "outcomes", outcomes, wgpu::BufferUsages::empty());
+        let every: Vec<&Launch> = launches.iter().flatten().chain(checks.iter().flatten()).collect();
+        let mut ready = prepare(&device, &arena, &every).into_iter();
+        let nodes = launches.iter().map(|list| ready.by_ref().take(list.len()).collect()).collect();
+        let checks = checks.iter().map(|check| check.as_ref().and_then(|_| ready.next())).collect();
+        if exhausted.pop().await.is_some() {
+            let free = device.device.limits().max_buffer_size;
+            return Err(arena_error(&device, arena_bytes, free.min(arena_bytes)));
+        }
+        if let Some(error) = broken.pop().await {
+            return Err(GpuError::Failed { what: error.to_string() });
+        }
+        device.healthy()?;
+        let (in_flight, step) = (0, None);
+        Ok(GpuExecutor {
+            device,
+            graph,
+            layout,
+            arena,
+            arena_bytes,
+            launches,
+            nodes,
+            checks,
+            outcomes,
+            in_flight,
+            step,
+        })
+    }
+
+    /// The device that it runs on.
+    #[must_use]
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// The graph that it runs.
+    #[must_use]
+    pub fn program(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Size of the arena in bytes, workspace included.
+    #[must_use]
+    pub fn arena_bytes(&self) -> u64 {
+        self.arena_bytes
+    }
+
+    /// What each node launches.
+    #[must_use]
+    pub fn launches(&self) -> &[Vec<Launch>] {
+        &self.launches
+    }
+
+    /// Where a value lies in the arena.
+    #[must_use]
+    pub fn place(&self, value: ValueId) -> Place {
+        self.layout.place(&self.graph, value)
+    }
+
+    /// Sets every word of the arena but the guard, which becomes 0: kernels that read what nobody wrote, or write where they
+    /// should not, then show. Values are lost.
+    pub fn fill_arena(&mut self, word: f32) {
+        let words = vec![word; self.arena_bytes as usize / 4];
+        self.device.queue.write_buffer(&self.arena, 0, bytemuck::cast_slice(&words));
+        self.clear_guard();
+        self.step = None;
+    }
+
+    /// Sets an input or persistent value, in the order of calls.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] when the length differs, the value is temporary, or the device failed.
+    pub fn upload(&mut self, value: ValueId, data: &[f32]) -> Result<(), ExecuteError> {
+        self.graph.check_write(value, data.len())?;
+        let place = self.layout.place(&self.graph, value);
+        self.device.queue.write_buffer(&self.arena, bytes(place.offset), bytemuck::cast_slice(data));
+        Ok(self.device.healthy()?)
+    }
+
+    /// Copies out an input, a persistent value or an output.
+    ///
+    /// # Errors
+    /// [`ExecuteError`] when the value's memory may have been reused or the device failed.
+    pub async fn download(&self, value: ValueId) -> Result<Vec<f32>, ExecuteError> {
+        Ok(self.fetch(value)?.await.map_err(|what| self.failed(what))?)
+    }
+
+    /// Submits the nodes of a range, in order.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Device`] when the device failed.
+    pub fn submit(&mut self, step: Step, nodes: Range<usize>) -> Result<(), ExecuteError> {
+        self.set_step(step);
+        let mut encoder = self.encoder();
+        self.record(&mut encoder, self.nodes[nodes].iter().flatten());
+        self.send(encoder)
+    }
+
+    /// Submits one optimiser step, as [`Executor::step`](fovea_graph::Executor::step) does.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Device`] when the device failed.
+    ///
+    /// # Panics
+    /// When [`STEPS_IN_FLIGHT`] steps are in flight: see [`GpuExecutor::settle`].
+    pub fn submit_step(
+        &mut self,
+        step: Step,
+        loss: ValueId,
+        gradients: &[ValueId],
+    ) -> Result<(), ExecuteError> {
+        assert!(self.in_flight < STEPS_IN_FLIGHT, "the outcomes of earlier steps are read first");
+        self.set_step(step);
+        let updates = self.graph.first_update();
+        let mut encoder = self.encoder();
+        let guarded = gradients.iter().chain([&loss]).filter_map(|&value| self.check_of(value));
+        self.record(&mut encoder, self.nodes[..updates].iter().flatten().chain(guarded));
+        let (loss, guard) = (self.layout.place(&self.graph, loss), self.layout.guard());
+        let entry = OUTCOME_BYTES * self.in_flight as u64;
+        encoder.copy_buffer_to_buffer(&self.arena, bytes(loss.offset), &self.outcomes, entry, Some(4));
+        encoder.copy_buffer_to_buffer(&self.arena, bytes(guard.offset), &self.outcomes, entry + 4, Some(4));
+        self.record(&mut encoder, self.nodes[updates..].iter().flatten());
+        self.in_flight += 1;
+        self.send(encoder)
+    }
+
+    /// Number of steps submitted whose outcomes were not read.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The outcomes of all steps in flight, oldest first.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Device`] when the device failed.
+    pub async fn settle(&mut self) -> Result<Vec<Outcome>, ExecuteError> {
+        let words = self.read_outcomes()?.await.map_err(|what| self.failed(what))?;
+        Ok(self.settled(&words))
+    }
+
+    /// Starts reading a value.
+    pub(crate) fn fetch(&self, value: ValueId) -> Result<Mapped, ExecuteError> {
+        self.graph.check_read(value, self.graph.shape(value).count())?;
+        let place = self.layout.place(&self.graph, value);
+        self.copy_out(&self.arena, bytes(place.offset), bytes(place.floats))
+    }
+
+    /// Starts reading the whole arena.
+    pub(crate) fn fetch_arena(&self) -> Result<Mapped, ExecuteError> {
+        self.copy_out(&self.arena, 0, self.arena_bytes)
+    }
+
+    /// Starts reading the guard's word.
+    pub(crate) fn fetch_guard(&self) -> Result<Mapped, ExecuteError> {
+        self.copy_out(&self.arena, bytes(self.layout.guard().offset), 4)
+    }
+
+    /// Lets updates run again.
+    pub(crate) fn clear_guard(&self) {
+        self.device.queue.write_buffer(&self.arena, bytes(self.layout.guard().offset), &[0; 4]);
+    }
+
+    /// Starts reading the outcomes of the steps in flight.
+    pub(crate) fn read_outcomes(&self) -> Result<Mapped, ExecuteError> {
+        self.copy_out(&self.outcomes, 0, OUTCOME_BYTES * self.in_flight.max(1) as u64)
+    }
+
+    /// Turns what [`GpuExecutor::read_outcomes`] read into outcomes.
+    pub(crate) fn settled(&mut self, words: &[f32]) -> Vec<Outcome> {
+        let entries = words.chunks_exact(2).take(self.in_flight);
+        let outcomes: Vec<Outcome> =
+            entries.map(|e| Outcome { loss: e[0], updated: e[1].to_bits() == 0 }).collect();
+        if outcomes.iter().any(|outcome| !outcome.updated) {
+            self.clear_guard();
+        }
+        self.in_flight = 0;
+        outcomes
+    }
+
+    /// Submits the nodes of a range, none of which updates, and then the checks of their results.
+    pub(crate) fn submit_checked(&mut self, step: Step, nodes: Range<usize>) -> Result<(), ExecuteError> {
+        self.set_step(step);
+        let mut encoder = self.encoder();
+        // Each result is checked before a later node may reuse its memory.
+        let each = nodes.flat_map(|n| self.nodes[n].iter().chain(self.checks[n].iter()));
+        self.record(&mut encoder, each);
+        self.send(encoder)
+    }
+
+    /// A device's failure as the executor's error.
+    pub(crate) fn failed(&self, what: String) -> ExecuteError {
+        match self.device.healthy() {
+            Err(error) => error.into(),
+            Ok(()) => ExecuteError::Device { what },
+        }
+    }
+
+    fn check_of(&self, value: ValueId) -> Option<&Ready> {
+        let node = self.graph.nodes().iter().rposition(|node| node.output == Some(value))?;
+        self.checks[node].as_ref()
+    }
+
+    /// Gives dropout its key: words 0 and 1 the stream's key, word 2 the step.
+    fn set_step(&mut self, step: Step) {
+        let random = |node: &fovea_graph::Node| matches!(node.op, Op::Dropout { .. });
+        if self.step != Some(step) && self.graph.nodes().iter().any(random) {
+            let [low, high] = Stream::new(step.seed, "dropout", [step.index, 0]).key();
+            let words = [low, high, step.index];
+            let place = self.layout.step();
+            self.device.queue.write_buffer(&self.arena, bytes(place.offset), bytemuck::cast_slice(&words));
+            self.step = Some(step);
+        }
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") })
+    }
+
+    fn record<'a>(&self, encoder: &mut wgpu::CommandEncoder, launches: impl Iterator<Item = &'a Ready>) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for launch in launches {
+            let [x, y, z] = launch.groups;
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, &launch.bindings, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+
+    fn send(&self, encoder: wgpu::CommandEncoder) -> Result<(), ExecuteError> {
+        self.device.queue.submit([encoder.finish()]);
+        Ok(self.device.healthy()?)
+    }
+
+    fn copy_out(&self, from: &wgpu::Buffer, offset: u64, length: u64) -> Result<Mapped, ExecuteError> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: length,
+            usage,
+            mapped_at_creation: false,
+        };
+        let staging = self.device.device.create_buffer(&descriptor);
+        let mut encoder = self.encoder();
+        encoder.copy_buffer_to_buffer(from, offset, &staging, 0, Some(length));
+        self.send(encoder)?;
+        Ok(Mapped::start(staging))
+    }
+}
+
+impl From<GpuError> for ExecuteError {
+    fn from(error: GpuError) -> Self {
+        ExecuteError::Device { what: error.to_string() }
+    }
+}
+
+/// The launches of every node, and the bytes of the arena.
+pub(crate) fn lowered(graph: &Graph, layout: &Layout, tuning: &Tuning) -> (Vec<Vec<Launch>>, u64) {
+    let each = (0..graph.nodes().len()).map(|index| lower(graph, index, layout, tuning));
+    let (launches, ends): (Vec<_>, Vec<_>) = each.unzip();
+    let end = ends.into_iter().max().unwrap_or(0);
+    (launches, bytes(layout.floats(end)))
+}
+
+fn flagging(graph: &Graph, layout: &Layout) -> Vec<Option<Launch>> {
+    let check = |(index, node): (usize, &fovea_graph::Node)| {
+        let value = node.output?;
+        let operand = Operand { place: layout.place(graph, value), shape: graph.shape(value) };
+        Some(check_finite(operand, index, layout))
+    };
+    graph.nodes().iter().enumerate().map(check).collect()
+}
+
+/// Refuses what the device cannot hold.
+fn fits(device: &Device, graph: &Graph, arena: u64, launches: &[Vec<Launch>]) -> Result<(), GpuError> {
+    let limits = device.device.limits();
+    if arena > limits.max_buffer_size {
+        return Err(arena_error(device, arena, limits.max_buffer_size));
+    }
+    let most = limits.max_storage_buffer_binding_size;
+    for (list, node) in launches.iter().zip(graph.nodes()) {
+        let largest = list.iter().flat_map(|launch| &launch.bindings).map(|p| bytes(p.floats)).max();
+        if let Some(needed) = largest.filter(|&needed| needed > most) {
+            return Err(GpuError::Binding {
+                adapter: device.description().name.clone(),
+                value: format!("an operand of {} ({})", node.op.name(), node.label),
+                needed_mib: needed.div_ceil(MIB),
+                limit_mib: most / MIB,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn arena_error(device: &Device, needed: u64, limit: u64) -> GpuError {
+    let adapter = device.description().name.clone();
+    GpuError::Arena { adapter, needed_mib: needed.div_ceil(MIB), limit_mib: limit / MIB }
+}
+
+fn buffer(device: &Device, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+    device.device.create_buffer(&descriptor)
+}
+
+/// Pipelines, and bind groups over the arena and one uniform buffer with the numbers of all launches.
+fn prepare(device: &Device, arena: &wgpu::Buffer, launches: &[&Launch]) -> Vec<Ready> {
+    let mut numbers = Vec::new();
+    let mut ranges = Vec::new();
+    for launch in launches {
+        let words = launch.params.bytes();
+        // A uniform struct's size is a multiple of 16 bytes.
+        let length = words.len().next_multiple_of(16).max(16);
+        ranges.push((numbers.len() as u64, length as u64));
+        numbers.extend_from_slice(&words);
+        numbers.resize(numbers.len().next_multiple_of(UNIFORM_ALIGN), 0);
+    }
+    let uniform = buffer(device, "parameters", numbers.len().max(16) as u64, wgpu::BufferUsages::UNIFORM);
+    device.queue.write_buffer(&uniform, 0, &numbers);
+    let ready = |(launch, (start, length)): (&&Launch, (u64, u64))| {
+        let pipeline = device.pipeline(launch.shader, &launch.constants);
+        let range = |buffer, offset, size| {
+            let size = std::num::NonZeroU64::new(size);
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+        };
+        let parameters = wgpu::BindGroupEntry { binding: 0, resource: range(&uniform, start, length) };
+        let operands = launch.bindings.iter().enumerate().map(|(i, &Place { offset, floats })| {
+            let resource = range(arena, bytes(offset), bytes(floats));
+            wgpu::BindGroupEntry { binding: i as u32 + 1, resource }
+        });
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = [parameters].into_iter().chain(operands).collect();
+        let bindings = device.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(launch.shader),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        Ready { pipeline, bindings, groups: launch.groups }
+    };
+    launches.iter().zip(ranges).map(ready).collect()
+}
+
+fn bytes(floats: usize) -> u64 {
+    4 * floats as u64
+}
