@@ -1,12 +1,11 @@
 //! What all commands share: threads, interruption, progress, executors, facts about the machine.
 
+pub mod device;
 pub mod memory;
 pub mod model;
 
 use anyhow::{Context, Result};
-use fovea_cpu::CpuExecutor;
-use fovea_graph::{Executor, Graph};
-use fovea_train::{MakeExecutor, Observer, StepReport};
+use fovea_train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -20,6 +19,8 @@ pub struct Global {
     /// Worker threads [default: all cores]. Results do not depend on it.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    #[command(flatten)]
+    device: device::Options,
 }
 
 /// The exit code of an interrupted command.
@@ -37,6 +38,7 @@ pub fn prepare(global: &Global) -> Result<()> {
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global()?;
     }
+    device::choose(&global.device);
     let flag = Arc::clone(stop_flag());
     ctrlc::set_handler(move || {
         // The first signal asks for an orderly end; the second one does not ask.
@@ -76,11 +78,6 @@ pub fn print(line: &str) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => say(&format!("standard output: {error}")),
         _ => {}
     }
-}
-
-/// Makes CPU executors.
-pub fn make_executor() -> Arc<MakeExecutor> {
-    Arc::new(|graph: Graph| Box::new(CpuExecutor::new(graph)) as Box<dyn Executor>)
 }
 
 /// A progress bar over optimiser steps: loss, images per second, time left. Hidden where standard error is no terminal.

@@ -4,6 +4,7 @@
 //! is saved).
 
 mod common;
+mod devices;
 mod evaluate;
 mod predict;
 mod repro;
@@ -32,6 +33,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Marks the vessels in photographs.
     Predict(predict::Args),
+    /// Lists the devices that networks can run on.
+    Devices(devices::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Devices(args) => devices::run(args),
     });
     match result {
         Ok(code) => code,

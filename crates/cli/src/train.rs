@@ -95,7 +95,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let Some(samples) = load(&dataset, &indices, &config)? else { return Ok(common::interrupted()) };
     let limit = args.memory.limit_mib();
-    let mut trainer = Trainer::within(config, Arc::new(samples), common::make_executor().as_ref(), limit)?;
+    let mut trainer =
+        Trainer::within(config, Arc::new(samples), common::device::make_executor().as_ref(), limit)?;
     trainer.stop_on(Arc::clone(common::stop_flag()));
     match &saved {
         Some(state) => trainer.restore(state)?,

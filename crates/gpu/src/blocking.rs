@@ -1,7 +1,7 @@
 //! The executor for callers that wait: the one place that blocks on a device, and so not part of a build for browsers.
 
 use crate::executor::STEPS_IN_FLIGHT;
-use crate::{Checks, Device, GpuError, GpuExecutor, Tuning};
+use crate::{Checks, Description, Device, GpuError, GpuExecutor, Tuning};
 use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Outcome, Step, ValueId};
 use std::future::Future;
 use std::ops::Range;
@@ -14,6 +14,12 @@ impl Device {
     /// As [`Device::open`].
     pub fn open_blocking(index: Option<usize>, checks: Checks) -> Result<Self, GpuError> {
         pollster::block_on(Device::open(index, checks))
+    }
+
+    /// [`adapters`](crate::adapters), waited for.
+    #[must_use]
+    pub fn list_blocking() -> Vec<Description> {
+        pollster::block_on(crate::adapters())
     }
 
     /// Waits until everything submitted is done.

@@ -166,11 +166,7 @@ impl Device {
             what.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
         };
         let (lost, faulty) = (Arc::clone(&failure), Arc::clone(&failure));
-        device.set_device_lost_callback(move |reason, text| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&lost, format!("the device was lost: {text}"));
-            }
-        });
+        device.set_device_lost_callback(move |_, text| note(&lost, format!("the device was lost: {text}")));
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| note(&faulty, error.to_string())));
         let pipelines = Mutex::default();
         Ok(Device { device, queue, description, checks, pipelines, failure })
@@ -180,6 +176,11 @@ impl Device {
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// Gives the device back at once, as if it were lost: whatever still uses it fails.
+    pub fn give_up(&self) {
+        self.device.destroy();
     }
 
     /// The first failure since it was opened: a lost device stays lost.

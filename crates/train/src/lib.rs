@@ -32,10 +32,10 @@ pub use schedule::{Schedule, average_decay};
 pub use state::{Best, TrainState};
 pub use trainer::{EpochStats, Observer, RunEnd, StepReport, Trainer};
 
-use fovea_graph::{Executor, Graph};
+use fovea_graph::{ExecuteError, Executor, Graph};
 
 /// Bytes in a MiB.
 const MIB: usize = 1 << 20;
 
-/// Makes the executor of a graph: the caller's choice of device.
-pub type MakeExecutor = dyn Fn(Graph) -> Box<dyn Executor> + Send + Sync;
+/// Makes the executor of a graph: the caller's choice of device, which may refuse a graph that it cannot hold.
+pub type MakeExecutor = dyn Fn(Graph) -> Result<Box<dyn Executor>, ExecuteError> + Send + Sync;

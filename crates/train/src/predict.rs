@@ -157,7 +157,7 @@ impl Predictor {
             return Ok(Engine { size, way: Way::Tiles(Tiles::new(&self.unet, size, limit)?) });
         }
         let nodes = graph.nodes().len();
-        let mut executor = (self.make_executor)(graph);
+        let mut executor = (self.make_executor)(graph)?;
         Bank::of(parameters).write(executor.as_mut(), self.unet.parameters(), "the model", &self.model)?;
         Ok(Engine { size, way: Way::Whole { executor, image, probabilities: result, nodes } })
     }

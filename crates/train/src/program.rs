@@ -1,8 +1,8 @@
 //! One optimiser step as one graph.
 
-use crate::{LossConfig, MIB, TrainConfig, TrainError};
+use crate::{Batch, LossConfig, MIB, TrainConfig, TrainError};
 use fovea_autodiff::differentiate;
-use fovea_graph::{Executor, Graph, GraphError, Hyper, Op, ValueId, fuse, recompute};
+use fovea_graph::{ExecuteError, Executor, Graph, GraphError, Hyper, Op, ValueId, fuse, recompute};
 use fovea_unet::{Mode, Parameters, RunningUpdate, UNet};
 
 /// A step's graph and where its values are. Lists run along the parameter table.
@@ -106,6 +106,19 @@ impl StepProgram {
             other => other.into(),
         })?;
         Ok(self)
+    }
+
+    /// Writes the inputs of a step.
+    pub(crate) fn feed(
+        &self,
+        executor: &mut dyn Executor,
+        batch: &Batch,
+        hyper: &[f32],
+    ) -> Result<(), ExecuteError> {
+        executor.write(self.image, &batch.image)?;
+        executor.write(self.target, &batch.target)?;
+        executor.write(self.field, &batch.field)?;
+        executor.write(self.hyper, hyper)
     }
 
     /// Adds FedProx's term to each gradient.

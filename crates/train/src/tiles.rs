@@ -113,7 +113,7 @@ impl Tiles {
     ) -> Result<(), TrainError> {
         let mut values = vec![0.0; graph.shape(value).count()];
         let nodes = graph.nodes().len();
-        let mut executor: Box<dyn Executor> = (device.make_executor)(graph);
+        let mut executor: Box<dyn Executor> = (device.make_executor)(graph)?;
         let table = device.unet.parameters();
         self.program.parameters.write(executor.as_mut(), table, "the model", device.model)?;
         for (statistics, numbers) in self.program.statistics.iter().zip(known) {

@@ -1,17 +1,15 @@
 //! Runs optimiser steps: batches in, losses out, state in between.
 
 mod resume;
+mod steps;
 
 use crate::batch::{Batch, Sampler};
 use crate::program::Bank;
-use crate::{
-    Best, MakeExecutor, PreparedSample, Selection, StepProgram, TrainConfig, TrainError, average_decay,
-};
-use fovea_graph::{Executor, Step};
+use crate::{Best, MakeExecutor, PreparedSample, Selection, StepProgram, TrainConfig, TrainError};
+use fovea_graph::Executor;
 use fovea_unet::{UNet, model_hash};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
 /// Trains one network on one set of images.
 ///
@@ -122,7 +120,7 @@ impl Trainer {
             Some(limit) => program.within(limit)?,
             None => program,
         };
-        let executor = make_executor(program.graph.clone());
+        let executor = make_executor(program.graph.clone())?;
         let start = unet.parameters().initialise(config.seed);
         let mut trainer = Trainer {
             config,
@@ -150,41 +148,6 @@ impl Trainer {
     /// Between steps the trainer looks at this flag and returns [`RunEnd::Stopped`] where it is up.
     pub fn stop_on(&mut self, flag: Arc<AtomicBool>) {
         self.stop = flag;
-    }
-
-    /// Does up to `n` steps, at most to the run's last.
-    ///
-    /// # Errors
-    /// [`TrainError::NonFinite`], naming the layer, with the state left as it was before the step; or when the
-    /// device fails.
-    pub fn run_steps(&mut self, n: u32, observer: &mut dyn Observer) -> Result<EpochStats, TrainError> {
-        let (begin, first) = (Instant::now(), self.losses.len());
-        let mut end = RunEnd::Done;
-        for _ in 0..n {
-            if self.stop.load(Ordering::Relaxed) {
-                end = RunEnd::Stopped;
-                break;
-            }
-            if self.step >= self.config.steps {
-                break;
-            }
-            let started = Instant::now();
-            let loss = self.run_step()?;
-            self.seconds += started.elapsed().as_secs_f64();
-            observer.step(&StepReport {
-                done: self.step,
-                steps: self.config.steps,
-                loss,
-                learning_rate: self.config.schedule.rate(self.step - 1, self.config.steps),
-                images_per_second: self.config.batch as f64 / started.elapsed().as_secs_f64(),
-            });
-        }
-        if end == RunEnd::Done && self.step >= self.config.steps {
-            end = RunEnd::Finished;
-        }
-        let done = &self.losses[first..];
-        let (steps, seconds) = (done.len() as u32, begin.elapsed().as_secs_f64());
-        Ok(EpochStats { steps, mean_loss: mean(done), seconds, end })
     }
 
     /// Offers the current weights under [`Selection::BestValidation`]; they are kept where `score`, the higher the better,
@@ -314,72 +277,6 @@ impl Trainer {
     pub fn hash(&self, model: &[f32]) -> String {
         model_hash(&self.unet.parameters().layout_hash(), model)
     }
-
-    fn run_step(&mut self) -> Result<f32, TrainError> {
-        let batch = match self.next.take().filter(|batch| batch.step == self.step) {
-            Some(batch) => batch,
-            None => self.sampler.batch(&self.samples, self.step)?,
-        };
-        let hyper = self.hyper();
-        let (program, executor) = (&self.program, self.executor.as_mut());
-        let (sampler, samples, following) = (&self.sampler, &self.samples, self.step + 1);
-        let step = Step { seed: self.config.seed, index: self.step };
-        // The next batch is made while the device works; it depends on nothing that this step changes.
-        let (loss, next) = rayon::join(
-            || compute(program, executor, step, &batch, &hyper),
-            || (following < self.config.steps).then(|| sampler.batch(samples, following)),
-        );
-        let loss = loss?;
-        self.next = next.transpose()?;
-        self.step += 1;
-        self.losses.push(loss);
-        let epoch = self.config.steps_per_epoch as usize;
-        if self.config.selection == Selection::BestTrainingLoss && self.losses.len().is_multiple_of(epoch) {
-            let recent = mean(&self.losses[self.losses.len() - epoch..]);
-            self.consider(-recent.unwrap_or(f32::INFINITY))?;
-        }
-        Ok(loss)
-    }
-
-    /// The numbers that change from step to step, in [`fovea_graph::Hyper`]'s order. Bias corrections and the average's
-    /// warm-up count the updates made here, not the position in the schedule.
-    fn hyper(&self) -> [f32; 4] {
-        let updates = self.losses.len() as u32;
-        let [first, second] = self.config.optimiser.corrections(updates + 1);
-        let decay = self.config.average_decay.map_or(0.0, |decay| average_decay(decay, updates));
-        [self.config.schedule.rate(self.step, self.config.steps), first, second, decay]
-    }
-}
-
-/// One step on the device. Updates run only when the loss and every gradient are finite.
-fn compute(
-    program: &StepProgram,
-    executor: &mut dyn Executor,
-    step: Step,
-    batch: &Batch,
-    hyper: &[f32],
-) -> Result<f32, TrainError> {
-    executor.write(program.image, &batch.image)?;
-    executor.write(program.target, &batch.target)?;
-    executor.write(program.field, &batch.field)?;
-    executor.write(program.hyper, hyper)?;
-    let (updates, end) = (program.graph.first_update(), program.graph.nodes().len());
-    executor.run(step, 0..updates)?;
-    let mut loss = [0.0];
-    executor.read(program.loss, &mut loss)?;
-    let mut finite = loss[0].is_finite();
-    for &gradient in &program.gradients {
-        let mut numbers = vec![0.0; program.graph.shape(gradient).count()];
-        executor.read(gradient, &mut numbers)?;
-        finite &= numbers.iter().all(|v| v.is_finite());
-    }
-    if finite {
-        executor.run(step, updates..end)?;
-        return Ok(loss[0]);
-    }
-    let found = executor.run_until_non_finite(step, 0..updates)?.map(|id| &program.graph.nodes()[id.0]);
-    let (layer, op) = found.map_or(("no layer, on a second run,", "none"), |n| (&n.label, n.op.name()));
-    Err(TrainError::NonFinite { step: step.index, loss: loss[0], layer: layer.to_owned(), op })
 }
 
 /// The mean in f64, so that a long epoch loses no digits.

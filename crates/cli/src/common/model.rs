@@ -1,6 +1,6 @@
 //! Models as commands use them: their description, their predictor, their pictures.
 
-use super::make_executor;
+use super::device::make_executor;
 use anyhow::{Context, Result, bail};
 use fovea_data::Image;
 use fovea_report::Rgb;

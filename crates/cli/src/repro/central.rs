@@ -23,7 +23,8 @@ pub fn train(
         prepared.extend(prepare(samples, &config.preprocessing)?);
     }
     let (samples, limit) = (Arc::new(prepared), profile.memory_limit);
-    let mut trainer = Trainer::within(config.clone(), samples, common::make_executor().as_ref(), limit)?;
+    let mut trainer =
+        Trainer::within(config.clone(), samples, common::device::make_executor().as_ref(), limit)?;
     trainer.stop_on(Arc::clone(common::stop_flag()));
     let state = place.state();
     if state.exists() {

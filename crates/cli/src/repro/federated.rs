@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             // Sites draw their crops from streams of their own; the model that they start from is the round's.
             let own = TrainConfig { seed: config.seed ^ ((site as u64 + 1) << 32), ..config.clone() };
             let (samples, limit) = (Arc::new(samples), profile.memory_limit);
-            Ok(Trainer::within(own, samples, common::make_executor().as_ref(), limit)?)
+            Ok(Trainer::within(own, samples, common::device::make_executor().as_ref(), limit)?)
         };
         let trainers = cohort.hospitals.iter().enumerate().map(trainer).collect::<Result<Vec<_>>>()?;
         let initial = network(config)?.parameters().initialise(config.seed);

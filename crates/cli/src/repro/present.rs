@@ -206,7 +206,7 @@ pub fn about(cohort: &Cohort, profile: &Profile, seeds: &[u64], parameters: usiz
         parameters: parameters as u64,
         date: common::today(),
         commit: common::COMMIT.to_owned(),
-        machine: format!("CPU, {:?} kernels", fovea_cpu::isa()),
+        machine: common::device::describe(),
         threads: rayon::current_num_threads(),
         seconds,
         peak_memory_bytes: common::peak_memory_bytes(),

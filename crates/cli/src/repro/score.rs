@@ -98,7 +98,7 @@ pub fn hospital_set(hospital: &Hospital) -> String {
 
 fn predictor(model: &[f32], config: &TrainConfig) -> Result<Predictor> {
     let unet = network(config)?;
-    Ok(Predictor::new(unet, model, config.preprocessing, config.flips, common::make_executor())?)
+    Ok(Predictor::new(unet, model, config.preprocessing, config.flips, common::device::make_executor())?)
 }
 
 fn threshold(predictor: &mut Predictor, seen: &[&Hospital]) -> Result<f32> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub const TESTS: &[Test] = &[
     ("losses_equal_the_reference", losses),
+    ("losses_of_single_pixels", single),
     ("losses_of_an_empty_field", empty),
     ("losses_of_far_logits", far),
 ];
@@ -32,6 +33,20 @@ fn losses(device: &Arc<Device>) {
             check(device, Op::DiceLossGrad { smooth: 1.0, pooled }, &inputs, 3, false);
         }
     }
+}
+
+/// Few terms, and so a narrow tolerance: of the logarithm, and of the last pieces of a large value.
+fn single(device: &Arc<Device>) {
+    for logit in [-9.0, -1.5, -0.1, 0.0, 0.3, 1.0, 4.0] {
+        let pixel = |number: f32| (vec![1, 1, 1, 1], vec![number]);
+        check(device, Op::BceLoss, &[pixel(logit), pixel(0.0), pixel(1.0)], 1, false);
+    }
+    let dims = [1, 1, 1100, 1000];
+    let mut field = (dims.to_vec(), vec![0.0; 1_100_000]);
+    field.1[1_099_995..].fill(1.0);
+    let inputs = [value(&dims, "logits"), binary(&dims, "t"), field];
+    check(device, Op::BceLoss, &inputs, 5, false);
+    check(device, Op::DiceSums, &inputs, 5, false);
 }
 
 fn binary(dims: &[usize], name: &str) -> Value {

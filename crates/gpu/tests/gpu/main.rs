@@ -7,7 +7,9 @@ mod losses;
 mod normalisation;
 mod planes;
 mod pointwise;
+mod random;
 mod support;
+mod training;
 mod updates;
 
 use fovea_gpu::{Checks, Device};
@@ -27,6 +29,8 @@ fn tests() -> Vec<Test> {
         normalisation::TESTS,
         losses::TESTS,
         updates::TESTS,
+        training::TESTS,
+        random::TESTS,
     ];
     modules.concat()
 }

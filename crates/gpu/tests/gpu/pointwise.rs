@@ -1,14 +1,16 @@
 //! Ops on elements and channels, and sums over planes.
 
 use crate::Test;
-use crate::support::{STEP, check, run, value};
+use crate::support::{STEP, check, check_tuned, run, value};
 use fovea_gpu::{Device, GpuExecutor, Tuning};
 use fovea_graph::{Activation, Channels, Executor, Graph, Op};
+use fovea_tensor::Stream;
 use std::slice::from_ref;
 use std::sync::Arc;
 
 pub const TESTS: &[Test] = &[
     ("elementwise_ops_equal_the_reference", elementwise),
+    ("dropout_keeps_a_number_that_equals_its_probability", dropout_at_equality),
     ("channel_ops_equal_the_reference", channels),
     ("sums_over_many_images_equal_the_reference", many_images),
     ("values_longer_than_one_row_of_workgroups", long),
@@ -45,6 +47,17 @@ fn elementwise(device: &Arc<Device>) {
     for function in FUNCTIONS {
         check(device, Op::Activate { function }, from_ref(&far), 1, false);
         check(device, Op::ActivateGrad { function }, &[far.clone(), value(&[6], "dy")], 1, false);
+    }
+}
+
+/// The mask is an inequality that includes equality: the element's own number is the probability here.
+fn dropout_at_equality(device: &Arc<Device>) {
+    for (index, stream) in [(0, 0), (5, 3)] {
+        let words = Stream::new(STEP.seed, "dropout", [STEP.index, stream]).block_at(index / 4);
+        let p = (words[index as usize % 4] >> 8) as f32 / 16_777_216.0;
+        let y =
+            check_tuned(device, Op::Dropout { p, stream }, &[value(&[6], "x")], 1, false, &Tuning::default());
+        assert_ne!(y[index as usize], 0.0);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::toy;
 use fovea_graph::reference::ReferenceExecutor;
+use fovea_graph::{ExecuteError, Executor};
 use fovea_train::{
     InputMode, Optimiser, RunEnd, RunRecord, Schedule, Selection, StepReport, TrainConfig, TrainError,
     Trainer,
@@ -33,7 +34,8 @@ fn the_loss_falls_for_every_optimiser_and_norm() {
 #[test]
 fn the_fast_executor_follows_the_reference() {
     let config = toy::config();
-    let reference = |graph| -> Box<dyn fovea_graph::Executor> { Box::new(ReferenceExecutor::new(graph)) };
+    let reference =
+        |graph| -> Result<Box<dyn Executor>, ExecuteError> { Ok(Box::new(ReferenceExecutor::new(graph))) };
     let mut slow = Trainer::new(config.clone(), toy::prepared(&config, 3), &reference).unwrap();
     let mut fast = toy::trainer(&config);
     slow.run_steps(3, &mut ()).unwrap();

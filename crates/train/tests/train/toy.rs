@@ -2,7 +2,7 @@
 
 use fovea_cpu::CpuExecutor;
 use fovea_data::{Augmentation, Image, Mask, Sample};
-use fovea_graph::{Executor, Graph};
+use fovea_graph::{ExecuteError, Executor, Graph};
 use fovea_tensor::Stream;
 use fovea_train::{
     InputMode, LossConfig, Optimiser, PreparedSample, Schedule, Selection, TrainConfig, Trainer, prepare,
@@ -13,8 +13,8 @@ use std::sync::Arc;
 /// Height and width of the toy photographs.
 pub const SIDES: (usize, usize) = (30, 34);
 
-pub fn cpu(graph: Graph) -> Box<dyn Executor> {
-    Box::new(CpuExecutor::new(graph))
+pub fn cpu(graph: Graph) -> Result<Box<dyn Executor>, ExecuteError> {
+    Ok(Box::new(CpuExecutor::new(graph)))
 }
 
 /// A round field of view; inside it noise and a bright slanted stroke, which is the label.
