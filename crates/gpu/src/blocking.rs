@@ -6,6 +6,7 @@ use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Outcome, Step, ValueId}
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 impl Device {
     /// [`Device::open`], waited for.
@@ -42,32 +43,27 @@ impl GpuExecutor {
         pollster::block_on(GpuExecutor::new(device, graph, tuning))
     }
 
-    /// Every word of the arena, waited for.
+    /// [`GpuExecutor::snapshot`], waited for.
     ///
     /// # Errors
     /// [`ExecuteError::Device`].
-    pub fn snapshot(&self) -> Result<Vec<f32>, ExecuteError> {
-        self.wait_for(self.fetch_arena()?)
+    pub fn snapshot_blocking(&self) -> Result<Vec<f32>, ExecuteError> {
+        drive(self.device(), self.snapshot())
     }
+}
 
-    fn wait_for(
-        &self,
-        future: impl Future<Output = Result<Vec<f32>, String>>,
-    ) -> Result<Vec<f32>, ExecuteError> {
-        self.device().wait()?;
-        pollster::block_on(future).map_err(|what| self.failed(what))
-    }
-
-    /// The first node of a range without updates whose result is not finite.
-    fn first_non_finite(&mut self, step: Step, nodes: Range<usize>) -> Result<Option<NodeId>, ExecuteError> {
-        self.submit_checked(step, nodes)?;
-        let guard = self.wait_for(self.fetch_guard()?)?;
-        let word = guard.first().map_or(0, |bits| bits.to_bits());
-        if word == 0 {
-            return Ok(None);
+/// Polls a future to its end, and the device whenever it waits for that.
+fn drive<T>(
+    device: &Device,
+    future: impl Future<Output = Result<T, ExecuteError>>,
+) -> Result<T, ExecuteError> {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
         }
-        self.clear_guard();
-        Ok(Some(NodeId(word as usize - 1)))
+        device.wait()?;
     }
 }
 
@@ -82,7 +78,7 @@ impl Executor for GpuExecutor {
 
     fn read(&self, value: ValueId, data: &mut [f32]) -> Result<(), ExecuteError> {
         self.program().check_read(value, data.len())?;
-        data.copy_from_slice(&self.wait_for(self.fetch(value)?)?);
+        data.copy_from_slice(&drive(self.device(), self.download(value))?);
         Ok(())
     }
 
@@ -97,10 +93,11 @@ impl Executor for GpuExecutor {
     ) -> Result<Option<NodeId>, ExecuteError> {
         // Updates must not follow a value that is not finite, so each stretch between them is looked at before the next begins.
         let updates: Vec<bool> = self.program().nodes().iter().map(|node| node.output.is_none()).collect();
+        let device = Arc::clone(self.device());
         let mut start = nodes.start;
         while start < nodes.end {
             let end = (start..nodes.end).find(|&n| updates[n]).unwrap_or(nodes.end);
-            if let Some(found) = self.first_non_finite(step, start..end)? {
+            if let Some(found) = drive(&device, self.first_non_finite(step, start..end))? {
                 return Ok(Some(found));
             }
             let next = (end..nodes.end).find(|&n| !updates[n]).unwrap_or(nodes.end);
@@ -121,10 +118,7 @@ impl Executor for GpuExecutor {
     }
 
     fn finish(&mut self) -> Result<Vec<Outcome>, ExecuteError> {
-        if self.in_flight() == 0 {
-            return Ok(Vec::new());
-        }
-        let words = self.wait_for(self.read_outcomes()?)?;
-        Ok(self.settled(&words))
+        let device = Arc::clone(self.device());
+        drive(&device, self.settle())
     }
 }

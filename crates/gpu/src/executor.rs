@@ -7,7 +7,7 @@ use crate::launch::{Launch, Place};
 use crate::layout::Layout;
 use crate::lower::{check_finite, lower};
 use crate::{GpuError, Operand, Tuning};
-use fovea_graph::{ExecuteError, Graph, Op, Outcome, Step, ValueId};
+use fovea_graph::{ExecuteError, Graph, NodeId, Op, Outcome, Step, ValueId};
 use fovea_tensor::Stream;
 use mapped::Mapped;
 use std::ops::Range;
@@ -149,7 +149,10 @@ impl GpuExecutor {
     /// # Errors
     /// [`ExecuteError`] when the value's memory may have been reused or the device failed.
     pub async fn download(&self, value: ValueId) -> Result<Vec<f32>, ExecuteError> {
-        Ok(self.fetch(value)?.await.map_err(|what| self.failed(what))?)
+        self.graph.check_read(value, self.graph.shape(value).count())?;
+        let place = self.layout.place(&self.graph, value);
+        let words = self.copy_out(&self.arena, bytes(place.offset), bytes(place.floats))?;
+        words.await.map_err(|what| self.failed(what))
     }
 
     /// Submits the nodes of a range, in order.
@@ -202,61 +205,61 @@ impl GpuExecutor {
     /// # Errors
     /// [`ExecuteError::Device`] when the device failed.
     pub async fn settle(&mut self) -> Result<Vec<Outcome>, ExecuteError> {
-        let words = self.read_outcomes()?.await.map_err(|what| self.failed(what))?;
-        Ok(self.settled(&words))
-    }
-
-    /// Starts reading a value.
-    pub(crate) fn fetch(&self, value: ValueId) -> Result<Mapped, ExecuteError> {
-        self.graph.check_read(value, self.graph.shape(value).count())?;
-        let place = self.layout.place(&self.graph, value);
-        self.copy_out(&self.arena, bytes(place.offset), bytes(place.floats))
-    }
-
-    /// Starts reading the whole arena.
-    pub(crate) fn fetch_arena(&self) -> Result<Mapped, ExecuteError> {
-        self.copy_out(&self.arena, 0, self.arena_bytes)
-    }
-
-    /// Starts reading the guard's word.
-    pub(crate) fn fetch_guard(&self) -> Result<Mapped, ExecuteError> {
-        self.copy_out(&self.arena, bytes(self.layout.guard().offset), 4)
-    }
-
-    /// Lets updates run again.
-    pub(crate) fn clear_guard(&self) {
-        self.device.queue.write_buffer(&self.arena, bytes(self.layout.guard().offset), &[0; 4]);
-    }
-
-    /// Starts reading the outcomes of the steps in flight.
-    pub(crate) fn read_outcomes(&self) -> Result<Mapped, ExecuteError> {
-        self.copy_out(&self.outcomes, 0, OUTCOME_BYTES * self.in_flight.max(1) as u64)
-    }
-
-    /// Turns what [`GpuExecutor::read_outcomes`] read into outcomes.
-    pub(crate) fn settled(&mut self, words: &[f32]) -> Vec<Outcome> {
-        let entries = words.chunks_exact(2).take(self.in_flight);
-        let outcomes: Vec<Outcome> =
-            entries.map(|e| Outcome { loss: e[0], updated: e[1].to_bits() == 0 }).collect();
+        if self.in_flight == 0 {
+            return Ok(Vec::new());
+        }
+        let words = self.copy_out(&self.outcomes, 0, OUTCOME_BYTES * self.in_flight as u64)?;
+        let words = words.await.map_err(|what| self.failed(what))?;
+        let outcome = |e: &[f32]| Outcome { loss: e[0], updated: e[1].to_bits() == 0 };
+        let outcomes: Vec<Outcome> = words.chunks_exact(2).map(outcome).collect();
         if outcomes.iter().any(|outcome| !outcome.updated) {
             self.clear_guard();
         }
         self.in_flight = 0;
-        outcomes
+        Ok(outcomes)
     }
 
-    /// Submits the nodes of a range, none of which updates, and then the checks of their results.
-    pub(crate) fn submit_checked(&mut self, step: Step, nodes: Range<usize>) -> Result<(), ExecuteError> {
+    /// Runs the nodes of a range, none of which updates, and finds the first whose result is not finite.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Device`] when the device failed.
+    pub async fn first_non_finite(
+        &mut self,
+        step: Step,
+        nodes: Range<usize>,
+    ) -> Result<Option<NodeId>, ExecuteError> {
         self.set_step(step);
         let mut encoder = self.encoder();
         // Each result is checked before a later node may reuse its memory.
         let each = nodes.flat_map(|n| self.nodes[n].iter().chain(self.checks[n].iter()));
         self.record(&mut encoder, each);
-        self.send(encoder)
+        self.send(encoder)?;
+        let guard = self.copy_out(&self.arena, bytes(self.layout.guard().offset), 4)?;
+        let words = guard.await.map_err(|what| self.failed(what))?;
+        let word = words.first().map_or(0, |bits| bits.to_bits());
+        if word == 0 {
+            return Ok(None);
+        }
+        self.clear_guard();
+        Ok(Some(NodeId(word as usize - 1)))
+    }
+
+    /// Every word of the arena.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Device`] when the device failed.
+    pub async fn snapshot(&self) -> Result<Vec<f32>, ExecuteError> {
+        let words = self.copy_out(&self.arena, 0, self.arena_bytes)?;
+        words.await.map_err(|what| self.failed(what))
+    }
+
+    /// Lets updates run again.
+    fn clear_guard(&self) {
+        self.device.queue.write_buffer(&self.arena, bytes(self.layout.guard().offset), &[0; 4]);
     }
 
     /// A device's failure as the executor's error.
-    pub(crate) fn failed(&self, what: String) -> ExecuteError {
+    fn failed(&self, what: String) -> ExecuteError {
         match self.device.healthy() {
             Err(error) => error.into(),
             Ok(()) => ExecuteError::Device { what },

@@ -59,6 +59,11 @@ impl Launch {
     pub fn bytes(&self) -> u64 {
         self.bindings.iter().map(|place| 4 * place.floats as u64).sum()
     }
+
+    /// Multiplications and additions of its matrix product.
+    pub fn flops(&self) -> u64 {
+        self.product.as_ref().map_or(0, |p| 2 * (p.rows * p.columns * p.depth) as u64)
+    }
 }
 
 /// Workgroups over x, and over y where x alone is too short.

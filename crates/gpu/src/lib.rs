@@ -27,7 +27,7 @@ pub use device::{Checks, Choice, Description, Device, adapters};
 pub use error::GpuError;
 pub use executor::{GpuExecutor, STEPS_IN_FLIGHT};
 pub use launch::{Launch, Place};
-pub use lower::{Counted, counted};
+pub use lower::{Counted, counted, launches};
 pub use tile::{Product, Tile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use tune::autotune;

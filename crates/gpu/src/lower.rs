@@ -74,11 +74,11 @@ pub fn lower(graph: &Graph, index: usize, layout: &Layout, tuning: &Tuning) -> (
         layout,
         tuning,
     };
-    let launches = launches(&node.op, &mut site);
+    let launches = launch(&node.op, &mut site);
     (launches, site.scratch.end())
 }
 
-fn launches(op: &Op, site: &mut Site<'_>) -> Vec<Launch> {
+fn launch(op: &Op, site: &mut Site<'_>) -> Vec<Launch> {
     match *op {
         Op::Conv2d { window, activation } => conv::forward(site, window, activation, 1),
         Op::Conv2dPair { window, activation } => conv::forward(site, window, activation, 2),
@@ -134,16 +134,20 @@ pub struct Counted {
 /// What all nodes of a graph cost on any device, with guessed tiles.
 #[must_use]
 pub fn counted(graph: &Graph) -> Counted {
-    let (layout, tuning) = (Layout::new(graph), Tuning::default());
     let mut sum = Counted::default();
-    for index in 0..graph.nodes().len() {
-        for launch in lower(graph, index, &layout, &tuning).0 {
-            sum.dispatches += 1;
-            sum.bytes += launch.bytes();
-            sum.flops += launch.product.map_or(0, |p| 2 * (p.rows * p.columns * p.depth) as u64);
-        }
+    for launch in launches(graph).into_iter().flatten() {
+        sum.dispatches += 1;
+        sum.bytes += launch.bytes();
+        sum.flops += launch.flops();
     }
     sum
+}
+
+/// What each node of a graph launches on any device, with guessed tiles.
+#[must_use]
+pub fn launches(graph: &Graph) -> Vec<Vec<Launch>> {
+    let (layout, tuning) = (Layout::new(graph), Tuning::default());
+    (0..graph.nodes().len()).map(|index| lower(graph, index, &layout, &tuning).0).collect()
 }
 
 /// The `override` constants of `parts/activation.wgsl`.

@@ -70,7 +70,7 @@ fn scratch(executor: &GpuExecutor) -> usize {
 }
 
 fn snapshot(executor: &GpuExecutor) -> Vec<u32> {
-    executor.snapshot().unwrap().into_iter().map(f32::to_bits).collect()
+    executor.snapshot_blocking().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
 /// Compares with the reference; for linear ops the magnitude is the op applied to absolute values.
