@@ -4,7 +4,7 @@ use crate::{forward, tidy};
 use anyhow::Context;
 use clap::ValueEnum;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// One check.
@@ -18,10 +18,14 @@ pub enum Step {
     Tidy,
     /// cargo test --workspace, documentation tests included
     Test,
+    /// The GPU kernels once more, on a software adapter with vectors of 4 and of 16 lanes
+    Lanes,
+    /// cargo check of the GPU executor for browsers
+    Browser,
 }
 
 impl Step {
-    const ALL: [Step; 4] = [Step::Fmt, Step::Clippy, Step::Tidy, Step::Test];
+    const ALL: [Step; 6] = [Step::Fmt, Step::Clippy, Step::Tidy, Step::Test, Step::Lanes, Step::Browser];
 
     fn name(self) -> &'static str {
         match self {
@@ -29,6 +33,8 @@ impl Step {
             Step::Tidy => "tidy",
             Step::Clippy => "clippy",
             Step::Test => "test",
+            Step::Lanes => "lanes",
+            Step::Browser => "browser",
         }
     }
 
@@ -37,13 +43,22 @@ impl Step {
         match self {
             Step::Fmt => "repair with: cargo fmt --all",
             Step::Tidy => "each line above names its fix",
-            Step::Clippy | Step::Test => "the output above names the place",
+            Step::Browser => {
+                "the output above names the place; the target comes with: rustup target add wasm32-unknown-unknown"
+            }
+            Step::Clippy | Step::Test | Step::Lanes => "the output above names the place",
         }
     }
 
     fn passes(self, root: &Path) -> anyhow::Result<bool> {
         let arguments: &[&str] = match self {
             Step::Tidy => return tidy::report(root),
+            Step::Lanes => return lanes(root),
+            Step::Browser if !required() && !has_browser_target() => {
+                eprintln!("xtask test: browser skipped: the target {BROWSER} is not installed");
+                return Ok(true);
+            }
+            Step::Browser => &["check", "--package", "fovea-gpu", "--target", BROWSER],
             Step::Fmt => &["fmt", "--all", "--check"],
             Step::Clippy => &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
             Step::Test => &["test", "--workspace"],
@@ -51,6 +66,37 @@ impl Step {
         let status = forward::cargo().args(arguments).current_dir(root).status();
         Ok(status.with_context(|| format!("starting cargo {}", arguments[0]))?.success())
     }
+}
+
+/// What browsers run.
+const BROWSER: &str = "wasm32-unknown-unknown";
+
+/// Whether a check that this machine cannot make is a failure, as it is where changes are accepted.
+fn required() -> bool {
+    std::env::var_os("FOVEA_REQUIRE_GPU").is_some_and(|value| value == "1")
+}
+
+fn has_browser_target() -> bool {
+    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    listed.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line == BROWSER))
+}
+
+/// Mesa's software adapter takes its vector width from the environment; subgroups are as wide. Its default, 8 lanes, is part of
+/// the tests of the workspace. Other adapters ignore the variable.
+fn lanes(root: &Path) -> anyhow::Result<bool> {
+    for bits in ["128", "512"] {
+        let status = forward::cargo()
+            .args(["test", "--quiet", "--package", "fovea-gpu", "--test", "gpu", "--", "trusted"])
+            .env("LP_NATIVE_VECTOR_WIDTH", bits)
+            .current_dir(root)
+            .status()
+            .context("starting cargo test")?;
+        if !status.success() {
+            eprintln!("xtask test: with LP_NATIVE_VECTOR_WIDTH={bits}");
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Runs all steps, or one.

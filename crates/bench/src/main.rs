@@ -7,6 +7,7 @@
 mod ceiling;
 mod child;
 mod cpu;
+mod gpu;
 mod host;
 mod layers;
 mod peers;
@@ -31,6 +32,7 @@ struct Command {
 const EXAMPLES: &str = "Examples:
   fovea-bench cpu                        the standard works: seconds, GFLOP/s, share of peak, peak memory; recorded
   fovea-bench cpu --only small-train     one of them
+  fovea-bench gpu --device gpu:0         the standard works on a GPU: TFLOP/s, GB/s, shares of its peaks; recorded
   fovea-bench peers --python venv/bin/python --rounds 3
                                          ours beside PyTorch and onnxruntime in turn: ratios of times; recorded
   fovea-bench train seed 4 224 224 3     seconds per training step, as one JSON line
@@ -50,6 +52,8 @@ enum What {
     Layers(Layers),
     /// Runs the standard works and writes a record
     Cpu(cpu::Options),
+    /// Runs the standard works on a GPU and writes a record
+    Gpu(gpu::Options),
     /// Runs the standard works beside the peers' programs and writes a record
     Peers(peers::Options),
 }
@@ -72,6 +76,7 @@ fn main() -> Result<()> {
         What::Infer(work) => steps::report(work, Mode::Infer),
         What::Layers(Layers { work, mode, json }) => layers::report(work, mode, json),
         What::Cpu(options) => cpu::run(options),
+        What::Gpu(options) => gpu::run(options),
         What::Peers(options) => peers::run(options),
     }
 }

@@ -22,8 +22,32 @@ pub fn network(model: Model) -> Result<UNet> {
     Ok(UNet::new(config)?)
 }
 
-/// An executor with random inputs and initial weights, ready to run.
+/// A graph, and what it is run on.
+pub struct Prepared {
+    /// One step.
+    pub graph: Graph,
+    unet: UNet,
+    model: Vec<f32>,
+    work: Work,
+}
+
+impl Prepared {
+    /// Writes random inputs and initial weights.
+    pub fn fill(&self, executor: &mut dyn Executor) -> Result<()> {
+        fill(executor, &self.unet, &self.model, self.work)
+    }
+}
+
+/// A CPU executor with random inputs and initial weights, ready to run.
 pub fn executor(work: Work, mode: Mode) -> Result<CpuExecutor> {
+    let prepared = prepare(work, mode)?;
+    let mut executor = CpuExecutor::new(prepared.graph.clone());
+    prepared.fill(&mut executor)?;
+    Ok(executor)
+}
+
+/// The step of a work.
+pub fn prepare(work: Work, mode: Mode) -> Result<Prepared> {
     let unet = network(work.model)?;
     let dims = [work.batch, 3, work.height, work.width];
     let mut model = unet.parameters().initialise(1);
@@ -39,9 +63,7 @@ pub fn executor(work: Work, mode: Mode) -> Result<CpuExecutor> {
             unet.inference(dims, Activation::Identity)?.graph
         }
     };
-    let mut executor = CpuExecutor::new(graph);
-    fill(&mut executor, &unet, &model, work)?;
-    Ok(executor)
+    Ok(Prepared { graph, unet, model, work })
 }
 
 fn step(mut graph: Graph, unet: &UNet, forward: &fovea_unet::Forward, work: Work) -> Result<Graph> {
@@ -69,7 +91,7 @@ fn step(mut graph: Graph, unet: &UNet, forward: &fovea_unet::Forward, work: Work
     Ok(graph)
 }
 
-fn fill(executor: &mut CpuExecutor, unet: &UNet, model: &[f32], work: Work) -> Result<()> {
+fn fill(executor: &mut dyn Executor, unet: &UNet, model: &[f32], work: Work) -> Result<()> {
     let graph = executor.graph().clone();
     let mut random = Stream::new(1, "bench", [0, 0]);
     let pixels = work.batch * work.height * work.width;

@@ -72,3 +72,14 @@ pub enum GpuError {
         reason: String,
     },
 }
+
+impl GpuError {
+    /// What an executor said, as a failure of its device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn of(error: fovea_graph::ExecuteError) -> Self {
+        match error {
+            fovea_graph::ExecuteError::Device { what } => GpuError::Failed { what },
+            other => GpuError::Failed { what: other.to_string() },
+        }
+    }
+}

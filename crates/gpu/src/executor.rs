@@ -194,6 +194,15 @@ impl GpuExecutor {
         self.send(encoder)
     }
 
+    /// Submits one launch that belongs to no node.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn submit_alone(&self, launch: &Launch) -> Result<(), ExecuteError> {
+        let ready = prepare(&self.device, &self.arena, &[launch]);
+        let mut encoder = self.encoder();
+        self.record(&mut encoder, ready.iter());
+        self.send(encoder)
+    }
+
     /// Number of steps submitted whose outcomes were not read.
     #[must_use]
     pub fn in_flight(&self) -> usize {

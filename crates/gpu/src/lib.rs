@@ -10,6 +10,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod ceiling;
 mod device;
 mod error;
 mod executor;

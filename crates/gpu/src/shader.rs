@@ -63,6 +63,7 @@ pub static SHADERS: &[Source] = &[
         parts: &[GRID, PRODUCT8, file!("conv_transpose2x2_grad_weight")],
     },
     Source { name: "sum_splits", parts: &[GRID, file!("sum_splits")] },
+    Source { name: "fma_peak", parts: &[GRID, file!("fma_peak")] },
     Source { name: "fill", parts: &[GRID, file!("fill")] },
     Source { name: "add", parts: &[GRID, file!("add")] },
     Source { name: "scale", parts: &[GRID, file!("scale")] },

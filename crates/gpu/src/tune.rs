@@ -80,7 +80,7 @@ fn seconds(device: &Arc<Device>, graph: Graph, tuning: &Tuning) -> Result<f64, G
     let mut run = || -> Result<f64, GpuError> {
         let begin = Instant::now();
         let ran = executor.run(Step::default(), 0..1);
-        ran.map_err(|error| GpuError::Failed { what: error.to_string() })?;
+        ran.map_err(GpuError::of)?;
         device.wait()?;
         Ok(begin.elapsed().as_secs_f64())
     };

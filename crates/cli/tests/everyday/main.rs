@@ -1,6 +1,7 @@
 //! The everyday commands as a person runs them: the built binary on a small synthetic data set.
 #![allow(clippy::unwrap_used, reason = "the helpers of these tests are not test functions")]
 
+mod device;
 mod evaluate;
 #[cfg(unix)]
 mod interrupt;
