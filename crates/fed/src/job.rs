@@ -216,6 +216,11 @@ impl Plan {
         self.digest
     }
 
+    /// The context of messages that belong to no attempt: hello, and catching up.
+    pub fn hello_ctx(&self) -> Hash {
+        Hash::of("fovea/hello/v1", &[&self.digest.0])
+    }
+
     /// All sites.
     pub fn roster(&self) -> SiteSet {
         (0..self.sites.len()).map(|i| SiteId(i as u16)).collect()

@@ -264,7 +264,14 @@ impl LocalFederation {
                 }
                 SiteEffect::Ready { .. } => run.ready[index] = true,
                 SiteEffect::Train { .. } => {}
-                SiteEffect::Finished(result) => run.replicas.push(result.model),
+                SiteEffect::Finished(result) => {
+                    // Nothing of a site in memory outlives it, so its state is as safe as it gets.
+                    let saved = self.sites[index].state_saved(self.keys.as_mut());
+                    saved.map_err(|e| refused(&self.plan.sites()[index].name, e))?;
+                    run.replicas.push(result.model);
+                }
+                // Nobody is away here: every message arrives.
+                SiteEffect::CaughtUp { .. } => {}
             }
         }
         Ok(())

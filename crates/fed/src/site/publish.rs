@@ -2,7 +2,7 @@
 
 use fovea_secagg::encode::{decode, decode_side};
 use fovea_secagg::envelope::Envelope;
-use fovea_secagg::error::Abort;
+use fovea_secagg::error::{Abort, Reject};
 use fovea_secagg::message::{COORDINATOR, PublishClose};
 use fovea_secagg::sets::SiteSet;
 use fovea_secagg::site::{Published, Verifier};
@@ -18,8 +18,13 @@ impl SiteMachine {
         effects: &mut Vec<SiteEffect>,
     ) -> Result<(), MachineError> {
         let out_of_phase = MachineError::OutOfPhase { phase: envelope.header.phase };
-        if !self.active.as_ref().is_some_and(Active::can_follow) {
-            return Err(out_of_phase);
+        match self.active.as_ref().filter(|active| active.can_follow()) {
+            None => return Err(out_of_phase),
+            // A piece was lost on the way: the publication can come again.
+            Some(active) if !active.inbox.is_complete() => {
+                return Err(Reject::Content { site: COORDINATOR, what: "incomplete publication" }.into());
+            }
+            Some(_) => {}
         }
         let PublishClose { root, side, complete, quorum } = envelope.body()?;
         let Some(Active { terms, proven, phase, inbox }) = self.active.take() else {
@@ -45,16 +50,11 @@ impl SiteMachine {
             means: decode_side(&side[..terms.side_values()], average.samples),
             model: self.state.model_hash(),
         }));
-        Ok(())
+        self.moved(effects)
     }
 }
 
 impl Active {
-    /// A site that has uploaded, or dropped out once it could check sums, follows the publication.
-    fn can_follow(&self) -> bool {
-        matches!(self.phase, SitePhase::Uploaded(..) | SitePhase::Confirmed(_) | SitePhase::Following(..))
-    }
-
     pub(super) fn publish_chunk(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
         if !self.can_follow() {
             return Err(MachineError::OutOfPhase { phase: envelope.header.phase });
