@@ -1,5 +1,6 @@
 //! What all commands share: threads, interruption, progress, executors, facts about the machine.
 
+pub mod keys;
 pub mod memory;
 pub mod model;
 

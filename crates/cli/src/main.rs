@@ -4,9 +4,15 @@
 //! is saved).
 
 mod common;
+mod coordinator;
+mod demo;
 mod evaluate;
+mod federation;
+mod learning;
 mod predict;
 mod repro;
+mod site;
+mod status;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +38,16 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Marks the vessels in photographs.
     Predict(predict::Args),
+    /// Founds a federation, invites sites, offers jobs.
+    Federation(federation::Args),
+    /// Serves a federation: relays and sums what sites send, and sees no update.
+    Coordinator(coordinator::Args),
+    /// A hospital's side: join, run, approve, look for faults.
+    Site(site::Args),
+    /// How a federation is doing.
+    Status(status::Args),
+    /// A federation from nothing to a trained model, on this machine, in under a minute.
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +57,11 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Federation(args) => federation::run(args),
+        Command::Coordinator(args) => coordinator::run(args),
+        Command::Site(args) => site::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Demo(args) => demo::run(args),
     });
     match result {
         Ok(code) => code,

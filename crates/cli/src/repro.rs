@@ -5,7 +5,7 @@ mod cohort;
 mod federated;
 mod folds;
 mod present;
-mod profile;
+pub mod profile;
 mod round_state;
 mod score;
 mod trained;
