@@ -246,13 +246,13 @@ fn a_state_without_the_quorum_of_an_attempt_on_it_is_refused() {
     );
     // With its root the word is consistent, but no site has signed keys for such a state: model, moments, clips.
     for at in [0, 4 * 5, 4 * 10] {
-        let mut changed = |chunk: &mut Chunk, close: &mut CatchUpClose| {
+        let changed = |chunk: &mut Chunk, close: &mut CatchUpClose| {
             chunk.bytes.0[at] ^= 1;
             let (words, _) = chunk.bytes.0.as_chunks();
             let words: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
             close.root = fovea_secagg::vector::chunks(&words).1;
         };
-        let (result, moved) = verdict(&mut changed);
+        let (result, moved) = verdict(changed);
         let named = matches!(result, Err(MachineError::CatchUp(CatchUpError::Unproven(Abort::Unsigned(_)))));
         assert!(named && !moved, "word at byte {at}: {result:?}");
     }

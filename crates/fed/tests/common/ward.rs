@@ -26,9 +26,11 @@ use crate::net::{Counter, Disk, identity, machine, update};
 #[derive(Debug, Clone, Default)]
 pub struct Faulty {
     pub memory: MemoryStore,
-    /// Writes so far, and the one that fails: `true` after it is done.
-    pub fails: Arc<Mutex<(usize, Option<(usize, bool)>)>>,
+    pub fails: Arc<Mutex<Fails>>,
 }
+
+/// Writes so far, and the one that fails: `true` when it is done before.
+pub type Fails = (usize, Option<(usize, bool)>);
 
 impl Faulty {
     fn write(&mut self, write: impl FnOnce(&mut MemoryStore)) -> Result<(), StorageError> {
@@ -121,7 +123,7 @@ impl Ward {
         let now = self.now_ms;
         match self.coordinator.open(now) {
             Ok(effects) => self.queue.extend(effects),
-            Err(error) => self.coordinator_failed(error),
+            Err(error) => self.coordinator_failed(&error),
         }
         self.settle();
         if self.coordinator.is_active() {
@@ -136,7 +138,7 @@ impl Ward {
             self.now_ms = deadline;
             match self.coordinator.tick(deadline) {
                 Ok(effects) => self.queue.extend(effects),
-                Err(error) => self.coordinator_failed(error),
+                Err(error) => self.coordinator_failed(&error),
             }
             self.pump();
         }
@@ -184,17 +186,17 @@ impl Ward {
         self.outboxes[place].record(&effects);
         for effect in effects {
             match effect {
-                SiteEffect::Send(_, bytes) => self.to_coordinator(&bytes),
+                SiteEffect::Send(_, bytes) => self.hand_in(&bytes),
                 SiteEffect::CaughtUp { .. } => self.caught_up.push(site),
                 _ => {}
             }
         }
     }
 
-    pub fn to_coordinator(&mut self, bytes: &[u8]) {
+    pub fn hand_in(&mut self, bytes: &[u8]) {
         match self.coordinator.receive(bytes, self.now_ms) {
             Ok(effects) => self.queue.extend(effects),
-            Err(error @ MachineError::Store(_)) => self.coordinator_failed(error),
+            Err(error @ MachineError::Store(_)) => self.coordinator_failed(&error),
             Err(error) => self.refusals.push(error),
         }
     }
@@ -210,7 +212,7 @@ impl Ward {
         }
     }
 
-    fn coordinator_failed(&mut self, error: MachineError) {
+    fn coordinator_failed(&mut self, error: &MachineError) {
         assert!(matches!(error, MachineError::Store(_)), "{error}");
         // Until it is started again it takes nothing.
         assert!(self.coordinator.receive(&[], 0).is_err() && self.coordinator.open(0).is_err());
@@ -224,9 +226,9 @@ impl Ward {
         }
         let place = usize::from(site.0);
         let SiteEffect::Send(_, hello) = self.sites[place].hello().unwrap() else { panic!() };
-        self.to_coordinator(&hello);
+        self.hand_in(&hello);
         for (_, bytes) in self.outboxes[place].clone().messages() {
-            self.to_coordinator(bytes);
+            self.hand_in(bytes);
         }
     }
 
