@@ -14,9 +14,10 @@ use fovea_fed::site::{RoundResult, SiteEffect, SiteMachine};
 use fovea_fed::state::ServerState;
 use fovea_fed::store::{MemoryStore, Store, Stored};
 use fovea_secagg::encode::RoundingKey;
+use fovea_secagg::envelope::Envelope;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::journal::StorageError;
-use fovea_secagg::message::Phase;
+use fovea_secagg::message::{Chunk, MaskedClose, Phase};
 use fovea_secagg::secret::Secret;
 use fovea_secagg::sets::SiteId;
 
@@ -77,8 +78,13 @@ pub struct Ward {
     pub results: Vec<RoundResult>,
     pub ended: Vec<MachineError>,
     pub caught_up: Vec<SiteId>,
+    pub revoked: Vec<u32>,
     pub refusals: Vec<MachineError>,
     pub restarts: usize,
+    /// A site that changes its masked vector after its tags were made.
+    pub spoiler: Option<SiteId>,
+    /// Whether no hello reaches the coordinator.
+    pub deaf: bool,
     first: ServerState,
     queue: VecDeque<CoordinatorEffect>,
     now_ms: u64,
@@ -109,8 +115,11 @@ impl Ward {
             results: Vec::new(),
             ended: Vec::new(),
             caught_up: Vec::new(),
+            revoked: Vec::new(),
             refusals: Vec::new(),
             restarts: 0,
+            spoiler: None,
+            deaf: false,
             first,
             queue: VecDeque::new(),
             plan,
@@ -148,7 +157,7 @@ impl Ward {
         while let Some(effect) = self.queue.pop_front() {
             match effect {
                 CoordinatorEffect::Send(to, phase, bytes) => {
-                    let ctx = fovea_secagg::envelope::Envelope::open(&bytes).unwrap().header.ctx;
+                    let ctx = Envelope::open(&bytes).unwrap().header.ctx;
                     self.said.entry((ctx, phase)).or_default().insert(bytes.clone());
                     for site in to.iter() {
                         self.deliver(site, phase, &bytes);
@@ -156,6 +165,7 @@ impl Ward {
                 }
                 CoordinatorEffect::Finished(result, _) => self.results.push(result),
                 CoordinatorEffect::Ended { error, .. } => self.ended.push(error),
+                CoordinatorEffect::Revoked { round, .. } => self.revoked.push(round),
                 CoordinatorEffect::Equivocated(_) => {}
             }
         }
@@ -183,6 +193,9 @@ impl Ward {
             self.saved[place] = self.sites[place].state().clone();
             self.sites[place].state_saved(entropy).unwrap();
         }
+        if self.spoiler == Some(site) {
+            spoil(site, &mut effects);
+        }
         self.outboxes[place].record(&effects);
         for effect in effects {
             match effect {
@@ -194,6 +207,9 @@ impl Ward {
     }
 
     pub fn hand_in(&mut self, bytes: &[u8]) {
+        if self.deaf && Envelope::open(bytes).unwrap().header.phase == Phase::Hello {
+            return;
+        }
         match self.coordinator.receive(bytes, self.now_ms) {
             Ok(effects) => self.queue.extend(effects),
             Err(error @ MachineError::Store(_)) => self.coordinator_failed(&error),
@@ -253,4 +269,30 @@ pub fn start(
 ) -> Result<DurableCoordinator, MachineError> {
     let (plan, store) = (Arc::clone(plan), Box::new(store.clone()));
     DurableCoordinator::start(plan, identity(u16::MAX), first.clone(), store, now_ms)
+}
+
+/// One more in the first word of a masked vector, and the root over that.
+fn spoil(site: SiteId, effects: &mut [SiteEffect]) {
+    let (key, mut root) = (identity(site.0), None);
+    for effect in effects {
+        let SiteEffect::Send(phase, bytes) = effect else { continue };
+        let Envelope { header, .. } = Envelope::open(bytes).unwrap();
+        let body = Envelope::open(bytes).unwrap();
+        match phase {
+            Phase::MaskedChunk => {
+                let chunk: Chunk = body.body().unwrap();
+                let (words, _) = chunk.bytes.0.as_chunks();
+                let mut words: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+                words[0] = words[0].wrapping_add(1);
+                let (chunks, changed) = fovea_secagg::vector::chunks(&words);
+                root = Some(changed);
+                *bytes = Envelope::seal(header, &chunks[0], &key).unwrap();
+            }
+            Phase::MaskedClose => {
+                let close = MaskedClose { root: root.unwrap(), ..body.body().unwrap() };
+                *bytes = Envelope::seal(header, &close, &key).unwrap();
+            }
+            _ => {}
+        }
+    }
 }
