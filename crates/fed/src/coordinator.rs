@@ -3,7 +3,7 @@
 //! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does
 //! not fit is refused without any effect. The machine holds no secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fovea_secagg::commit::Terms;
@@ -12,7 +12,6 @@ use fovea_secagg::encode::{decode, decode_side};
 use fovea_secagg::envelope::Envelope;
 use fovea_secagg::error::{Abort, Accepted};
 use fovea_secagg::evidence::Equivocation;
-use fovea_secagg::hash::Hash;
 use fovea_secagg::identity::Identity;
 use fovea_secagg::layout::Proven;
 use fovea_secagg::message::{COORDINATOR, Complaint, Open, Phase, PublishClose};
@@ -22,7 +21,7 @@ use fovea_wire::Bytes;
 use serde::Serialize;
 
 use crate::coordinator::active::{Active, Collecting, sent};
-use crate::coordinator::rejoin::{Publication, Voucher};
+use crate::coordinator::rejoin::{Publication, Standing};
 use crate::error::MachineError;
 use crate::manifest::SignedPlan;
 use crate::site::RoundResult;
@@ -41,6 +40,14 @@ pub enum CoordinatorEffect {
     Finished(RoundResult, Vec<SiteId>),
     /// A site signed two different statements for one phase: proof to be kept, and shown to the others.
     Equivocated(Equivocation),
+    /// More sites than may lie refused the last sum: a site had uploaded another vector than its tags are for.
+    /// The state is again the one before that round; an attempt under way was ended.
+    Revoked {
+        /// The round whose result does not hold.
+        round: u32,
+        /// Who refused.
+        sites: SiteSet,
+    },
     /// The attempt is over without a sum, and the model unchanged.
     Ended {
         /// Round.
@@ -58,18 +65,16 @@ pub struct CoordinatorMachine {
     plan: Arc<SignedPlan>,
     identity: Identity,
     state: ServerState,
-    /// Digest of the state, once it was needed.
-    position: Option<Hash>,
+    /// The state before the last sum, in case sites refuse that.
+    previous: Option<ServerState>,
+    /// Where sites stand.
+    standing: Standing,
     /// Proof against the sites that equivocated, one each; they are not invited any more.
     evidence: Vec<Equivocation>,
     /// Attempts opened so far in the round `state.round`.
     attempts: u16,
     /// The last sum, for sites that missed it.
     publication: Option<Publication>,
-    /// What proves the present state to a site that was away.
-    voucher: Option<Voucher>,
-    /// Sites that stand elsewhere and were not sent the present state yet.
-    behind: BTreeSet<SiteId>,
     active: Option<Active>,
     /// Counts the changes of what a restart has to bring back.
     revision: u64,
@@ -82,12 +87,11 @@ impl CoordinatorMachine {
             plan,
             identity,
             state,
-            position: None,
+            previous: None,
+            standing: Standing::default(),
             evidence: Vec::new(),
             attempts: 0,
             publication: None,
-            voucher: None,
-            behind: BTreeSet::new(),
             active: None,
             revision: 0,
         }
@@ -170,12 +174,7 @@ impl CoordinatorMachine {
             return self.complaint(&envelope);
         }
         self.revision += u64::from(active.accept(&envelope)? == Accepted::New);
-        if active.missing().is_empty() {
-            return Ok(self.advance(now_ms));
-        }
-        let mut effects = Vec::new();
-        self.offer(&mut effects)?;
-        Ok(effects)
+        if active.missing().is_empty() { Ok(self.advance(now_ms)) } else { Ok(Vec::new()) }
     }
 
     /// Lets time pass: at the deadline the phase closes with what is there.
@@ -269,7 +268,6 @@ impl CoordinatorMachine {
             Collecting::Keys(state) => {
                 let (next, set) = state.close()?;
                 self.send_all(terms, Phase::AdvertiseSet, &set, effects)?;
-                self.voucher.get_or_insert_with(|| Voucher::new(terms, set));
                 Collecting::Shares(next)
             }
             Collecting::Shares(state) => {
@@ -301,7 +299,6 @@ impl CoordinatorMachine {
         };
         let deadline_ms = self.deadline(now_ms);
         let sent = [active.sent, sent(effects)].concat();
-        self.offer(effects)?;
         self.active = Some(Active { phase, deadline_ms, sent, ..active });
         Ok(())
     }
@@ -322,8 +319,9 @@ impl CoordinatorMachine {
         let (side, complete, quorum) = (side_to_bytes(&sum.side), sum.complete.clone(), sum.quorum.clone());
         let close = PublishClose { root, side, complete, quorum };
         self.send_all(terms, Phase::PublishClose, &close, effects)?;
+        self.previous = Some(self.state.clone());
         self.state.apply(&self.plan, terms.attempt.round, &average);
-        (self.attempts, self.position, self.voucher) = (0, None, None);
+        (self.attempts, self.standing) = (0, Standing::default());
         let result = RoundResult {
             round: terms.attempt.round,
             complete: sum.complete.clone(),

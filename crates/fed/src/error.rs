@@ -104,9 +104,12 @@ pub enum CatchUpError {
     /// Not a state of this plan.
     #[error("offered state: {0}")]
     State(#[from] JobError),
-    /// No quorum of sites starts from it.
-    #[error("no quorum of sites starts from the offered state: {0}")]
-    Unproven(#[from] Abort),
+    /// It is not shown that a quorum of sites stands there.
+    #[error("no proof that a quorum of sites stands at the offered state: {why}")]
+    Unproven {
+        /// What is wrong with the proof.
+        why: &'static str,
+    },
 }
 
 /// Why what a coordinator stored cannot be read or added to.

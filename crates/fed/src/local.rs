@@ -190,8 +190,9 @@ impl LocalFederation {
                     }
                 }
                 CoordinatorEffect::Finished(result, _) => run.outcome = Some(Ok(result)),
-                // Evidence comes with the end of its attempt, which names the site.
-                CoordinatorEffect::Equivocated(_) => {}
+                // Evidence comes with the end of its attempt, which names the site; the sites of one process
+                // take every sum of theirs.
+                CoordinatorEffect::Equivocated(_) | CoordinatorEffect::Revoked { .. } => {}
                 CoordinatorEffect::Ended { round, attempt, error } => {
                     run.outcome = Some(Err((round, attempt, error)));
                 }

@@ -54,7 +54,7 @@ pub enum SiteEffect {
     },
     /// The round is over and the model has changed: save the state, then call [`SiteMachine::state_saved`].
     Finished(RoundResult),
-    /// This site was away and has taken the state that a quorum of sites starts from: save it, then call
+    /// This site was away and has taken the state that a quorum of sites stands at: save it, then call
     /// [`SiteMachine::state_saved`].
     CaughtUp {
         /// The first round it can take part in.
@@ -96,8 +96,8 @@ pub struct SiteMachine {
     journaled: bool,
     /// Whether the state has changed and was not said to be saved.
     unsaved: bool,
-    /// Whether an attempt was opened that starts from a state which this site does not have.
-    left_behind: bool,
+    /// Context of the last attempt whose publication was refused.
+    refused: Option<Hash>,
     /// A state that is being sent to this site.
     offered: Option<Spool>,
     active: Option<Active>,
@@ -163,7 +163,7 @@ impl SiteMachine {
             joined: past.joined,
             journaled: false,
             unsaved: false,
-            left_behind: false,
+            refused: past.refused,
             offered: None,
             active: None,
         };
@@ -229,7 +229,7 @@ impl SiteMachine {
         envelope.verify(self.plan.keys())?;
         match phase {
             Phase::PublishChunk => active.publish_chunk(&envelope),
-            Phase::PublishClose => self.publish_close(&envelope, effects),
+            Phase::PublishClose => self.publish_close(&envelope, entropy, effects),
             Phase::Abandon => {
                 self.active = None;
                 Ok(())
@@ -260,7 +260,6 @@ impl SiteMachine {
             || envelope.header.ctx != terms.ctx()
         {
             if round >= self.state.round {
-                self.left_behind = true;
                 effects.push(self.hello()?);
             }
             return Err(MachineError::Context);
@@ -275,7 +274,7 @@ impl SiteMachine {
         let record = Record::Joining { round, attempt }.to_bytes()?;
         self.journal.append(&record, Attempt::End, entropy)?;
         self.joined = Some((round, attempt));
-        (self.journaled, self.unsaved, self.left_behind) = (false, false, false);
+        (self.journaled, self.unsaved) = (false, false);
         let (state, message) = Advertised::start(seat, entropy)?;
         effects.push(self.wrap(&terms, Phase::Advertise, &message)?);
         effects.push(SiteEffect::Train { round });

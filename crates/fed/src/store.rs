@@ -26,8 +26,8 @@ pub struct Stored {
 ///
 /// Sizes: a record is one message of a site (up to [`ENVELOPE_MAX`](fovea_secagg::envelope::ENVELOPE_MAX) bytes)
 /// and a few bytes more. The records of an attempt are all messages that its sites sent, so about four bytes per
-/// model coordinate and site; a commit empties them. A snapshot holds the model, the moments of the server step
-/// and the last published sum: 8 to 16 bytes per coordinate. A database with a limit on the size of a value cuts
+/// model coordinate and site; a commit empties them. A snapshot holds the last two states (model and moments of
+/// the server step) and the last published sum: 12 to 28 bytes per coordinate. A database with a limit on the size of a value cuts
 /// it into pieces within one transaction.
 pub trait Store: Debug + Send {
     /// Everything stored.

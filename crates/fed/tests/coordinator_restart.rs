@@ -147,7 +147,7 @@ fn a_site_killed_before_its_new_state_is_saved_follows_the_publication_again() {
     let close = publication.flat_map(|(_, bodies)| bodies).next().unwrap().clone();
     let mut effects = Vec::new();
     ward.sites[1].receive(&close, &mut Counter(77), &mut effects).unwrap();
-    assert!(matches!(effects[..], [SiteEffect::Finished(_)]));
+    assert!(matches!(effects[..], [SiteEffect::Finished(_), SiteEffect::Send(Phase::Hello, _)]));
     assert_eq!(ward.saved[1], before);
     ward.lost.clear();
     ward.restart_site(SiteId(1));
@@ -158,7 +158,7 @@ fn a_site_killed_before_its_new_state_is_saved_follows_the_publication_again() {
 }
 
 #[test]
-fn a_site_that_was_away_takes_the_state_that_a_quorum_starts_from() {
+fn a_site_that_was_away_takes_the_state_that_a_quorum_stands_at() {
     let mut ward = Ward::new(plan(4));
     let away = SiteId(3);
     ward.round();
@@ -166,23 +166,18 @@ fn a_site_that_was_away_takes_the_state_that_a_quorum_starts_from() {
     (0..3).for_each(|_| ward.round());
     assert_eq!((ward.results.len(), ward.sites[3].state().round), (4, 1));
     ward.cut.clear();
-    // The others' keys prove where they start from, early enough to join them.
+    // It learns at the opening that it is behind, catches up, and joins.
     ward.round();
     assert_eq!(ward.caught_up, [away]);
     assert!(ward.results[4].complete.contains(away), "{:?}", ward.refusals);
     assert_one_state(&ward);
-    // One that comes when keys are no longer taken waits for the next attempt.
+    // The state after the last round reaches it too: no attempt is needed for that.
     ward.cut.insert(away);
-    (0..2).for_each(|_| ward.round());
-    ward.lost.insert((away, Phase::Open));
+    ward.round();
     ward.cut.clear();
-    ward.round();
-    ward.connect(away);
+    ward.restart_coordinator();
     ward.pump();
-    assert_eq!((ward.caught_up.len(), ward.sites[3].state().round), (1, 5));
-    ward.lost.clear();
-    ward.round();
-    assert_eq!((ward.caught_up.len(), ward.results[8].complete.len()), (2, 4));
+    assert_eq!(ward.caught_up, [away, away]);
     assert_one_state(&ward);
 }
 
@@ -208,7 +203,8 @@ fn offered() -> (Ward, Chunk, CatchUpClose) {
     ward.round();
     ward.lost.extend([Phase::CatchUpChunk, Phase::CatchUpClose].map(|phase| (away, phase)));
     ward.cut.clear();
-    ward.round();
+    ward.connect(away);
+    ward.pump();
     let said = |wanted| {
         let bytes = ward.said.iter().find(|((_, phase), _)| *phase == wanted).unwrap().1.first().unwrap();
         Envelope::open(bytes).unwrap()
@@ -234,38 +230,87 @@ fn verdict(change: impl FnOnce(&mut Chunk, &mut CatchUpClose)) -> (Result<(), Ma
 }
 
 #[test]
-fn a_state_without_the_quorum_of_an_attempt_on_it_is_refused() {
+fn a_state_at_which_no_quorum_stands_is_refused() {
     let refused = |change: fn(&mut Chunk, &mut CatchUpClose)| match verdict(change) {
         (Err(MachineError::CatchUp(error)), false) => error,
         other => panic!("{other:?}"),
     };
+    let unproven = |why| CatchUpError::Unproven { why };
     assert_eq!(verdict(|_, _| {}), (Ok(()), true));
-    assert_eq!(
-        refused(|chunk, _| chunk.bytes.0[0] ^= 1),
-        CatchUpError::Words { why: "vector does not match its root" }
-    );
-    // With its root the word is consistent, but no site has signed keys for such a state: model, moments, clips.
-    for at in [0, 4 * 5, 4 * 10] {
-        let mut changed = |chunk: &mut Chunk, close: &mut CatchUpClose| {
-            chunk.bytes.0[at] ^= 1;
+    let other_root = CatchUpError::Words { why: "vector does not match its root" };
+    assert_eq!(refused(|chunk, _| chunk.bytes.0[0] ^= 1), other_root);
+    // With its root the word is consistent, but no site stands there: model, both moments, clips.
+    for at in [0, 4 * 5, 4 * 10, 4 * 15] {
+        let changed = |chunk: &mut Chunk, close: &mut CatchUpClose| {
+            chunk.bytes.0[at + 3] ^= 2;
             let (words, _) = chunk.bytes.0.as_chunks();
             let words: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
             close.root = fovea_secagg::vector::chunks(&words).1;
         };
-        let (result, moved) = verdict(&mut changed);
-        let named = matches!(result, Err(MachineError::CatchUp(CatchUpError::Unproven(Abort::Unsigned(_)))));
-        assert!(named && !moved, "word at byte {at}: {result:?}");
+        let (result, moved) = verdict(changed);
+        let refused = matches!(result, Err(MachineError::CatchUp(_)));
+        assert!(refused && !moved, "word at byte {at}: {result:?}");
     }
     assert!(matches!(refused(|chunk, _| chunk.index = 1), CatchUpError::Words { .. }));
-    assert!(matches!(
-        refused(|_, close| close.proof.sites.truncate(2)),
-        CatchUpError::Unproven(Abort::Thresholds { .. } | Abort::TooFewSites { .. })
-    ));
-    assert!(matches!(
-        refused(|_, close| close.open.attempt += 1),
-        CatchUpError::Unproven(Abort::Unsigned(_))
-    ));
-    assert_eq!(refused(|_, close| close.open.round = 0), CatchUpError::NotNewer { own: 0, offered: 0 });
+    assert_eq!(refused(|_, close| close.proof.truncate(2)), unproven("too few sites"));
+    let twice = unproven("its sites are not strictly ascending");
+    assert_eq!(refused(|_, close| close.proof[1] = close.proof[0].clone()), twice);
+    assert_eq!(refused(|_, close| close.round += 1), unproven("a site stands elsewhere"));
+    let forged = unproven("a hello that its site has not signed");
+    assert_eq!(refused(|_, close| close.proof[2].1.signature.0[0] ^= 1), forged);
+    assert_eq!(refused(|_, close| close.proof[2].0 = SiteId(3)), forged);
+    assert_eq!(refused(|_, close| close.proof[2].0 = COORDINATOR), forged);
+    assert_eq!(refused(|_, close| close.round = 0), CatchUpError::NotNewer { own: 0, offered: 0 });
+}
+
+/// A round in which site 2 uploads another vector than its tags are for.
+fn spoiled(n: u16) -> Ward {
+    let mut ward = Ward::new(plan(n));
+    ward.spoiler = Some(SiteId(2));
+    ward.round();
+    ward.spoiler = None;
+    ward
+}
+
+#[test]
+fn a_sum_that_sites_refuse_is_taken_back_and_the_federation_goes_on() {
+    for restart in [false, true] {
+        let mut ward = spoiled(4);
+        assert_eq!((ward.results.len(), &ward.revoked[..]), (1, &[0][..]));
+        let first = vec![0.0; 5];
+        assert!(ward.sites.iter().all(|site| site.state().model == first));
+        assert_eq!((&ward.coordinator.state().model, ward.coordinator.state().round), (&first, 2));
+        if restart {
+            ward.restart_coordinator();
+            (0..4).for_each(|site| ward.restart_site(SiteId(site)));
+            ward.pump();
+        }
+        ward.round();
+        assert_eq!((ward.results.len(), ward.revoked.len()), (2, 1), "{:?}", ward.ended);
+        assert_ne!(ward.coordinator.state().model, first);
+        assert_one_state(&ward);
+    }
+}
+
+#[test]
+fn refusals_are_remembered_and_fewer_than_may_lie_take_nothing_back() {
+    let mut ward = Ward::new(plan(4));
+    ward.spoiler = Some(SiteId(2));
+    // Nobody's refusal arrives, and all processes are started again.
+    ward.deaf = true;
+    ward.round();
+    assert_eq!((ward.coordinator.state().round, ward.revoked.len()), (1, 0));
+    ward.restart_coordinator();
+    (ward.spoiler, ward.deaf) = (None, false);
+    ward.restart_site(SiteId(0));
+    ward.pump();
+    assert!(ward.revoked.is_empty(), "one site may lie");
+    ward.restart_site(SiteId(1));
+    ward.pump();
+    assert_eq!(ward.revoked, [0]);
+    ward.round();
+    assert_eq!(ward.coordinator.state().round, 3, "{:?}", ward.ended);
+    assert_one_state(&ward);
 }
 
 #[test]

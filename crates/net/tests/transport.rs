@@ -296,7 +296,7 @@ fn messages_of_others_and_lies_about_them_are_refused() {
     // Signed by alice, brought by bob.
     assert_eq!(refused(client.upload(&message(1000), |_| {})), Refused::Unexpected);
     assert_eq!(refused(client.upload(b"no message at all", |_| {})), Refused::Unexpected);
-    let hello = Hello { round: 0, position: Hash([0; 32]), awaits: None };
+    let hello = Hello { round: 0, position: Hash([0; 32]), awaits: None, refused: None };
     let piece = |length: usize| {
         let bytes = fovea_wire::Bytes(fovea_wire::to_body(&hello, 100).unwrap());
         Piece { digest: Hash([7; 32]), length: length as u32, offset: 0, bytes }

@@ -62,13 +62,6 @@ impl CollectA {
         self.terms.attempt.invited.iter().filter(|site| !self.arrived.contains_key(site)).collect()
     }
 
-    /// The keys that arrived so far, if these sites alone could go on.
-    pub fn quorum(&self) -> Option<AdvertiseSet> {
-        self.terms.thresholds(self.arrived.len()).ok()?;
-        let sites = self.arrived.iter().map(|(&site, keys)| (site, keys.clone())).collect();
-        Some(AdvertiseSet { sites })
-    }
-
     /// Closes the phase for three sites and more.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub enum Phase {
     Hello,
     /// Coordinator, outside attempts: a piece of the state for a site that was away.
     CatchUpChunk,
-    /// Coordinator, outside attempts: root of that state, and proof that a quorum of sites starts from it.
+    /// Coordinator, outside attempts: root of that state, and proof that a quorum of sites stands there.
     CatchUpClose,
 }
 
@@ -225,7 +225,7 @@ pub struct Complaint {
     pub dealer: SiteId,
 }
 
-/// What a site says after every connection: where it stands.
+/// What a site says after every connection and every change of its state: where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// Number of the round it would take part in next.
@@ -234,6 +234,8 @@ pub struct Hello {
     pub position: Hash,
     /// Context of an attempt whose publication it still waits for.
     pub awaits: Option<Hash>,
+    /// Context of the last attempt whose publication it refused.
+    pub refused: Option<Hash>,
 }
 
 /// Closes a state for a site that was away. Its words travel in [`Chunk`]s.
@@ -241,8 +243,8 @@ pub struct Hello {
 pub struct CatchUpClose {
     /// Merkle root over the chunks.
     pub root: Hash,
-    /// An attempt that started from this state.
-    pub open: Open,
-    /// The keys advertised for it: every signature is on a context that holds the state's digests.
-    pub proof: AdvertiseSet,
+    /// Number of the next round at this state.
+    pub round: u32,
+    /// What a quorum of sites said that stands there, ascending.
+    pub proof: Vec<(SiteId, Signed<Hello>)>,
 }

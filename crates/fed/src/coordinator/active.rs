@@ -15,7 +15,6 @@ use fovea_secagg::message::Phase;
 use fovea_secagg::sets::{SiteId, SiteSet};
 
 use crate::coordinator::CoordinatorEffect;
-use crate::coordinator::rejoin::Voucher;
 use crate::error::MachineError;
 
 #[derive(Debug)]
@@ -49,14 +48,6 @@ impl Active {
     /// Whether a site can still take part: by advertising keys, or because it has.
     pub fn is_open_to(&self, site: SiteId) -> bool {
         matches!(self.phase, Collecting::Keys(_)) || self.said.contains_key(&(site, Phase::Advertise))
-    }
-
-    /// What proves the state of this attempt, once enough sites have advertised keys.
-    pub fn voucher(&self) -> Option<Voucher> {
-        match &self.phase {
-            Collecting::Keys(state) => Some(Voucher::new(&self.terms, state.quorum()?)),
-            _ => None,
-        }
     }
 
     /// Remembers what a site says; evidence if it said something else before.

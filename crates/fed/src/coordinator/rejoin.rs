@@ -1,19 +1,25 @@
-//! Answers to sites that say where they stand: the publication they missed, the state they are behind, the
-//! messages of the attempt under way.
+//! Where sites stand, and what follows: the publication that one missed, the state that one is behind, the messages
+//! of the attempt under way, and whether the last sum holds.
+//!
+//! The coordinator cannot check the tags of a sum. When a site uploaded another vector than its tags are for, all
+//! honest sites refuse the sum and stay where they were. Once more of them say so than may lie, the coordinator
+//! goes back; otherwise no site could follow it any more.
 
-use fovea_secagg::commit::Terms;
-use fovea_secagg::envelope::{Envelope, Header};
+use std::collections::{BTreeMap, BTreeSet};
+
+use fovea_secagg::envelope::{Envelope, Header, Signed};
+use fovea_secagg::error::Abort;
 use fovea_secagg::hash::Hash;
-use fovea_secagg::message::{AdvertiseSet, COORDINATOR, CatchUpClose, Hello, Open, Phase};
-use fovea_secagg::sets::{Attempt, SiteId, SiteSet};
+use fovea_secagg::message::{COORDINATOR, CatchUpClose, Hello, Phase};
+use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::vector::chunks;
 use fovea_wire::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinator::active::Active;
 use crate::coordinator::{CoordinatorEffect, CoordinatorMachine};
 use crate::error::MachineError;
 use crate::site::RoundResult;
+use crate::state::ServerState;
 
 /// The last published sum, as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,42 +32,42 @@ pub(crate) struct Publication {
     pub result: RoundResult,
 }
 
-/// An attempt that started from the present state, and the keys that a quorum advertised for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Voucher {
-    pub open: Open,
-    pub proof: AdvertiseSet,
-}
-
-impl Voucher {
-    pub(super) fn new(terms: &Terms, proof: AdvertiseSet) -> Self {
-        let Attempt { round, attempt, invited, .. } = terms.attempt.clone();
-        Self { open: Open { round, attempt, invited }, proof }
-    }
+/// Where sites stand. Kept in memory: after a restart they say it again.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The newest hello of each site since the state changed.
+    hellos: BTreeMap<SiteId, Signed<Hello>>,
+    /// Digest of the present state, once it was needed.
+    position: Option<Hash>,
+    /// Sites that were sent the present state, and have not asked again.
+    offered: BTreeSet<SiteId>,
 }
 
 impl CoordinatorMachine {
     /// Answers a site's hello. A site that waits for the last publication gets it again. One that stands
-    /// elsewhere gets the present state as soon as a quorum of sites has advertised keys on it, early enough to
-    /// join that attempt. A site that stands where the others do, or is about to, gets the messages of the
-    /// attempt under way that were for it; another could not take them and would only say hello again.
+    /// elsewhere gets the present state as soon as a quorum of sites stands there. A site that stands there too,
+    /// or is about to, gets the messages of the attempt under way that were for it; another could not take them
+    /// and would only say hello again.
     pub(super) fn hello(&mut self, envelope: &Envelope) -> Result<Vec<CoordinatorEffect>, MachineError> {
         envelope.verify(self.plan.keys())?;
         let Header { phase, from, .. } = envelope.header;
         if phase != Phase::Hello || from == COORDINATOR {
             return Err(MachineError::OutOfPhase { phase });
         }
-        let Hello { round, position, awaits } = envelope.body()?;
+        let signed: Signed<Hello> = envelope.signed()?;
+        let Hello { round, position, awaits, .. } = signed.body;
         if round > self.state.round {
             return Err(MachineError::SiteAhead { site: from, round, state: self.state.round });
         }
+        self.standing.hellos.insert(from, signed);
+        self.standing.offered.remove(&from);
         let mut effects = Vec::new();
+        self.revoke(&mut effects);
         let missed = self.publication.as_ref().filter(|publication| awaits == Some(publication.ctx));
         if let Some(publication) = missed {
             let messages = publication.messages.iter();
             effects.extend(messages.map(|(phase, Bytes(bytes))| to_one(from, *phase, bytes.clone())));
         } else if position != self.position()? {
-            self.behind.insert(from);
             self.offer(&mut effects)?;
             return Ok(effects);
         }
@@ -69,41 +75,69 @@ impl CoordinatorMachine {
             let own = active.sent.iter().filter(|(to, ..)| to.contains(from));
             effects.extend(own.map(|(_, phase, bytes)| to_one(from, *phase, bytes.clone())));
         }
+        self.offer(&mut effects)?;
         Ok(effects)
     }
 
-    /// Sends the present state to the sites that are behind it, if a quorum vouches for it.
-    pub(super) fn offer(&mut self, effects: &mut Vec<CoordinatorEffect>) -> Result<(), MachineError> {
-        if self.behind.is_empty() {
+    /// Takes the last sum back if more sites refuse it than may lie.
+    fn revoke(&mut self, effects: &mut Vec<CoordinatorEffect>) {
+        let Some(publication) = &self.publication else { return };
+        let refuses = |(_, hello): &(&SiteId, &Signed<Hello>)| hello.body.refused == Some(publication.ctx);
+        let sites: SiteSet = self.standing.hellos.iter().filter(refuses).map(|(site, _)| *site).collect();
+        if sites.len() < self.plan.refusals_min() {
+            return;
+        }
+        let Some(previous) = self.previous.take() else { return };
+        let round = publication.result.round;
+        self.publication = None;
+        if let Some(active) = self.active.take() {
+            let error = Abort::Published { why: "sites refused the sum before" };
+            effects.extend(self.end(&active.terms, false, error.into()));
+        }
+        // The numbers of attempts on the refused state never come again.
+        self.state = ServerState { round: self.state.round, ..previous };
+        self.next_number();
+        self.standing = Standing::default();
+        effects.push(CoordinatorEffect::Revoked { round, sites });
+        self.revision += 1;
+    }
+
+    /// Sends the present state to the sites that stand elsewhere, if a quorum stands here.
+    fn offer(&mut self, effects: &mut Vec<CoordinatorEffect>) -> Result<(), MachineError> {
+        let here = self.position()?;
+        let awaited = self.publication.as_ref().map(|publication| publication.ctx);
+        let (there, behind): (Vec<_>, Vec<_>) =
+            self.standing.hellos.iter().partition(|(_, hello)| hello.body.position == here);
+        let proof: Vec<(SiteId, Signed<Hello>)> = there.into_iter().map(|(s, h)| (*s, h.clone())).collect();
+        // Who waits for the publication needs no more than that.
+        let needs = |(site, hello): &(&SiteId, &Signed<Hello>)| {
+            !self.standing.offered.contains(site) && (awaited.is_none() || hello.body.awaits != awaited)
+        };
+        let behind: SiteSet = behind.into_iter().filter(needs).map(|(site, _)| *site).collect();
+        if behind.is_empty() || proof.len() < self.plan.quorum_min() {
             return Ok(());
         }
-        let vouched = || self.active.as_ref().and_then(Active::voucher);
-        let Some(voucher) = self.voucher.take().or_else(vouched) else { return Ok(()) };
-        let Voucher { open, proof } = self.voucher.insert(voucher).clone();
+        let Some(round) = proof.first().map(|(_, hello)| hello.body.round) else { return Ok(()) };
         let (chunks, root) = chunks(&self.state.to_words());
-        let close = CatchUpClose { root, open, proof };
         let header = |phase| Header { ctx: self.plan.hello_ctx(), phase, from: COORDINATOR };
-        let mut messages = Vec::with_capacity(chunks.len() + 1);
         for chunk in chunks {
             let bytes = Envelope::seal(header(Phase::CatchUpChunk), &chunk, &self.identity)?;
-            messages.push((Phase::CatchUpChunk, bytes));
+            effects.push(CoordinatorEffect::Send(behind.clone(), Phase::CatchUpChunk, bytes));
         }
+        let close = CatchUpClose { root, round, proof };
         let bytes = Envelope::seal(header(Phase::CatchUpClose), &close, &self.identity)?;
-        messages.push((Phase::CatchUpClose, bytes));
-        let to = std::mem::take(&mut self.behind).into_iter().collect::<SiteSet>();
-        effects.extend(
-            messages.into_iter().map(|(phase, bytes)| CoordinatorEffect::Send(to.clone(), phase, bytes)),
-        );
+        effects.push(CoordinatorEffect::Send(behind.clone(), Phase::CatchUpClose, bytes));
+        self.standing.offered.extend(behind.iter());
         Ok(())
     }
 
     /// Digest of the present state; computed once per state.
     fn position(&mut self) -> Result<Hash, MachineError> {
-        if let Some(position) = self.position {
+        if let Some(position) = self.standing.position {
             return Ok(position);
         }
         let position = self.state.position(&self.plan)?;
-        self.position = Some(position);
+        self.standing.position = Some(position);
         Ok(position)
     }
 }

@@ -8,7 +8,7 @@ use fovea_secagg::identity::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::coordinator::CoordinatorMachine;
-use crate::coordinator::rejoin::{Publication, Voucher};
+use crate::coordinator::rejoin::Publication;
 use crate::error::StoreError;
 use crate::manifest::SignedPlan;
 use crate::state::ServerState;
@@ -23,7 +23,7 @@ struct Written<'a> {
     attempts: u16,
     evidence: &'a [Equivocation],
     publication: &'a Option<Publication>,
-    voucher: &'a Option<Voucher>,
+    previous: &'a Option<ServerState>,
 }
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct Read {
     attempts: u16,
     evidence: Vec<Equivocation>,
     publication: Option<Publication>,
-    voucher: Option<Voucher>,
+    previous: Option<ServerState>,
 }
 
 impl CoordinatorMachine {
@@ -45,7 +45,7 @@ impl CoordinatorMachine {
             attempts: self.attempts,
             evidence: &self.evidence,
             publication: &self.publication,
-            voucher: &self.voucher,
+            previous: &self.previous,
         };
         Ok(fovea_wire::encode(SNAPSHOT_KIND, &written, usize::MAX)?)
     }
@@ -59,15 +59,18 @@ impl CoordinatorMachine {
         let damaged = |what| StoreError::Damaged { what };
         let read: Read = fovea_wire::decode(SNAPSHOT_KIND, bytes, usize::MAX)
             .map_err(|_| damaged("a snapshot that cannot be read"))?;
-        let Read { manifest, state, attempts, evidence, publication, voucher } = read;
+        let Read { manifest, state, attempts, evidence, publication, previous } = read;
         if manifest != plan.digest() {
             return Err(StoreError::OtherManifest { expected: plan.digest(), found: manifest });
         }
         if evidence.iter().any(|evidence| evidence.check(plan.keys()).is_err()) {
             return Err(damaged("evidence that proves nothing"));
         }
-        let state = state.checked(&plan).map_err(|_| damaged("a state that does not fit the manifest"))?;
+        let fits = |state: ServerState| {
+            state.checked(&plan).map_err(|_| damaged("a state that does not fit the manifest"))
+        };
+        let (state, previous) = (fits(state)?, previous.map(fits).transpose()?);
         let machine = Self::new(plan, identity, state);
-        Ok(Self { attempts, evidence, publication, voucher, ..machine })
+        Ok(Self { attempts, evidence, publication, previous, ..machine })
     }
 }

@@ -1,11 +1,9 @@
 //! Coming back: where this site stands, and a state that a quorum of sites starts from.
 //!
 //! A site that waited for a sum follows its publication late, and checks the tags as ever. One that cannot takes
-//! a later state as a whole: model, moments and clips, of which the context of an attempt holds the digests. The
-//! keys that sites advertise are signed in that context, so a quorum of them proves that a quorum, and with it
-//! an honest site, starts from exactly this state.
+//! a later state as a whole: model, moments and clips. Every hello is signed and holds the digest of exactly that,
+//! so the hellos of a quorum prove that a quorum, and with it an honest site, stands there.
 
-use fovea_secagg::commit::Cohort;
 use fovea_secagg::envelope::{Envelope, Header};
 use fovea_secagg::message::{COORDINATOR, CatchUpClose, Chunk, Hello, Phase};
 use fovea_secagg::secret::Entropy;
@@ -17,7 +15,8 @@ use crate::state::ServerState;
 
 impl SiteMachine {
     /// The message that says where this site stands. To be sent after every connection, before what the site
-    /// has said in the phase under way; the coordinator answers with what this site misses.
+    /// has said in the phase under way; the coordinator answers with what this site misses. After a change of
+    /// its state, or at an opening that it cannot follow, the machine sends it by itself.
     ///
     /// # Errors
     /// [`MachineError::Layout`], [`MachineError::Wire`].
@@ -27,6 +26,7 @@ impl SiteMachine {
             round: self.state.round,
             position: self.state.position(&self.plan)?,
             awaits: awaits.map(|active| active.terms.ctx()),
+            refused: self.refused,
         };
         let header = Header { ctx: self.plan.hello_ctx(), phase: Phase::Hello, from: self.me };
         Ok(SiteEffect::Send(Phase::Hello, Envelope::seal(header, &hello, &self.identity)?))
@@ -42,12 +42,10 @@ impl SiteMachine {
         self.settle(entropy)
     }
 
-    /// After a change of the state: an attempt that opened too early for this site may still be joined.
+    /// After a change of the state.
     pub(super) fn moved(&mut self, effects: &mut Vec<SiteEffect>) -> Result<(), MachineError> {
         self.unsaved = true;
-        if std::mem::take(&mut self.left_behind) {
-            effects.push(self.hello()?);
-        }
+        effects.push(self.hello()?);
         Ok(())
     }
 
@@ -85,25 +83,37 @@ impl SiteMachine {
         let round = state.round;
         self.state = state;
         self.active = None;
-        self.left_behind = true;
         effects.push(SiteEffect::CaughtUp { round, model });
         self.moved(effects)
     }
 
-    /// The offered state, if it is later than this site's and a quorum advertised keys for an attempt on it.
+    /// The offered state, if it is later than this site's and a quorum stands there.
     fn proven_state(&mut self, close: CatchUpClose) -> Result<ServerState, CatchUpError> {
-        let CatchUpClose { root, open, proof } = close;
-        let (own, offered) = (self.state.round, open.round);
-        if offered <= own {
-            return Err(CatchUpError::NotNewer { own, offered });
+        let CatchUpClose { root, round, proof } = close;
+        let own = self.state.round;
+        if round <= own {
+            return Err(CatchUpError::NotNewer { own, offered: round });
         }
         let spool = self.offered.take().ok_or(CatchUpError::Words { why: "nothing arrived" })?;
         let words = spool.finish(root).map_err(|(_, why)| CatchUpError::Words { why })?;
-        let state = ServerState::from_words(&self.plan, offered, &words)?;
-        let terms = state.terms(&self.plan, open.round, open.attempt, open.invited);
-        let (terms, _) = terms.map_err(|error| CatchUpError::State(error.into()))?;
-        let cohort = Cohort::new(&terms, &proof)?;
-        terms.thresholds(cohort.sites.len())?;
+        let state = ServerState::from_words(&self.plan, round, &words)?;
+        let position = state.position(&self.plan).map_err(|error| CatchUpError::State(error.into()))?;
+        let unproven = |why| Err(CatchUpError::Unproven { why });
+        if !proof.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return unproven("its sites are not strictly ascending");
+        }
+        if proof.len() < self.plan.quorum_min() {
+            return unproven("too few sites");
+        }
+        for (site, hello) in &proof {
+            if (hello.body.round, hello.body.position) != (round, position) {
+                return unproven("a site stands elsewhere");
+            }
+            let header = Header { ctx: self.plan.hello_ctx(), phase: Phase::Hello, from: *site };
+            if *site == COORDINATOR || hello.verify(header, self.plan.keys()).is_err() {
+                return unproven("a hello that its site has not signed");
+            }
+        }
         Ok(state)
     }
 }

@@ -14,9 +14,10 @@ use fovea_fed::site::{RoundResult, SiteEffect, SiteMachine};
 use fovea_fed::state::ServerState;
 use fovea_fed::store::{MemoryStore, Store, Stored};
 use fovea_secagg::encode::RoundingKey;
+use fovea_secagg::envelope::Envelope;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::journal::StorageError;
-use fovea_secagg::message::Phase;
+use fovea_secagg::message::{Chunk, MaskedClose, Phase};
 use fovea_secagg::secret::Secret;
 use fovea_secagg::sets::SiteId;
 
@@ -26,9 +27,11 @@ use crate::net::{Counter, Disk, identity, machine, update};
 #[derive(Debug, Clone, Default)]
 pub struct Faulty {
     pub memory: MemoryStore,
-    /// Writes so far, and the one that fails: `true` after it is done.
-    pub fails: Arc<Mutex<(usize, Option<(usize, bool)>)>>,
+    pub fails: Arc<Mutex<Fails>>,
 }
+
+/// Writes so far, and the one that fails: `true` when it is done before.
+pub type Fails = (usize, Option<(usize, bool)>);
 
 impl Faulty {
     fn write(&mut self, write: impl FnOnce(&mut MemoryStore)) -> Result<(), StorageError> {
@@ -75,8 +78,13 @@ pub struct Ward {
     pub results: Vec<RoundResult>,
     pub ended: Vec<MachineError>,
     pub caught_up: Vec<SiteId>,
+    pub revoked: Vec<u32>,
     pub refusals: Vec<MachineError>,
     pub restarts: usize,
+    /// A site that changes its masked vector after its tags were made.
+    pub spoiler: Option<SiteId>,
+    /// Whether no hello reaches the coordinator.
+    pub deaf: bool,
     first: ServerState,
     queue: VecDeque<CoordinatorEffect>,
     now_ms: u64,
@@ -107,8 +115,11 @@ impl Ward {
             results: Vec::new(),
             ended: Vec::new(),
             caught_up: Vec::new(),
+            revoked: Vec::new(),
             refusals: Vec::new(),
             restarts: 0,
+            spoiler: None,
+            deaf: false,
             first,
             queue: VecDeque::new(),
             plan,
@@ -121,7 +132,7 @@ impl Ward {
         let now = self.now_ms;
         match self.coordinator.open(now) {
             Ok(effects) => self.queue.extend(effects),
-            Err(error) => self.coordinator_failed(error),
+            Err(error) => self.coordinator_failed(&error),
         }
         self.settle();
         if self.coordinator.is_active() {
@@ -136,7 +147,7 @@ impl Ward {
             self.now_ms = deadline;
             match self.coordinator.tick(deadline) {
                 Ok(effects) => self.queue.extend(effects),
-                Err(error) => self.coordinator_failed(error),
+                Err(error) => self.coordinator_failed(&error),
             }
             self.pump();
         }
@@ -146,7 +157,7 @@ impl Ward {
         while let Some(effect) = self.queue.pop_front() {
             match effect {
                 CoordinatorEffect::Send(to, phase, bytes) => {
-                    let ctx = fovea_secagg::envelope::Envelope::open(&bytes).unwrap().header.ctx;
+                    let ctx = Envelope::open(&bytes).unwrap().header.ctx;
                     self.said.entry((ctx, phase)).or_default().insert(bytes.clone());
                     for site in to.iter() {
                         self.deliver(site, phase, &bytes);
@@ -154,6 +165,7 @@ impl Ward {
                 }
                 CoordinatorEffect::Finished(result, _) => self.results.push(result),
                 CoordinatorEffect::Ended { error, .. } => self.ended.push(error),
+                CoordinatorEffect::Revoked { round, .. } => self.revoked.push(round),
                 CoordinatorEffect::Equivocated(_) => {}
             }
         }
@@ -181,20 +193,26 @@ impl Ward {
             self.saved[place] = self.sites[place].state().clone();
             self.sites[place].state_saved(entropy).unwrap();
         }
+        if self.spoiler == Some(site) {
+            spoil(site, &mut effects);
+        }
         self.outboxes[place].record(&effects);
         for effect in effects {
             match effect {
-                SiteEffect::Send(_, bytes) => self.to_coordinator(&bytes),
+                SiteEffect::Send(_, bytes) => self.hand_in(&bytes),
                 SiteEffect::CaughtUp { .. } => self.caught_up.push(site),
                 _ => {}
             }
         }
     }
 
-    pub fn to_coordinator(&mut self, bytes: &[u8]) {
+    pub fn hand_in(&mut self, bytes: &[u8]) {
+        if self.deaf && Envelope::open(bytes).unwrap().header.phase == Phase::Hello {
+            return;
+        }
         match self.coordinator.receive(bytes, self.now_ms) {
             Ok(effects) => self.queue.extend(effects),
-            Err(error @ MachineError::Store(_)) => self.coordinator_failed(error),
+            Err(error @ MachineError::Store(_)) => self.coordinator_failed(&error),
             Err(error) => self.refusals.push(error),
         }
     }
@@ -210,7 +228,7 @@ impl Ward {
         }
     }
 
-    fn coordinator_failed(&mut self, error: MachineError) {
+    fn coordinator_failed(&mut self, error: &MachineError) {
         assert!(matches!(error, MachineError::Store(_)), "{error}");
         // Until it is started again it takes nothing.
         assert!(self.coordinator.receive(&[], 0).is_err() && self.coordinator.open(0).is_err());
@@ -224,9 +242,9 @@ impl Ward {
         }
         let place = usize::from(site.0);
         let SiteEffect::Send(_, hello) = self.sites[place].hello().unwrap() else { panic!() };
-        self.to_coordinator(&hello);
+        self.hand_in(&hello);
         for (_, bytes) in self.outboxes[place].clone().messages() {
-            self.to_coordinator(bytes);
+            self.hand_in(bytes);
         }
     }
 
@@ -251,4 +269,30 @@ pub fn start(
 ) -> Result<DurableCoordinator, MachineError> {
     let (plan, store) = (Arc::clone(plan), Box::new(store.clone()));
     DurableCoordinator::start(plan, identity(u16::MAX), first.clone(), store, now_ms)
+}
+
+/// One more in the first word of a masked vector, and the root over that.
+fn spoil(site: SiteId, effects: &mut [SiteEffect]) {
+    let (key, mut root) = (identity(site.0), None);
+    for effect in effects {
+        let SiteEffect::Send(phase, bytes) = effect else { continue };
+        let Envelope { header, .. } = Envelope::open(bytes).unwrap();
+        let body = Envelope::open(bytes).unwrap();
+        match phase {
+            Phase::MaskedChunk => {
+                let chunk: Chunk = body.body().unwrap();
+                let (words, _) = chunk.bytes.0.as_chunks();
+                let mut words: Vec<u32> = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
+                words[0] = words[0].wrapping_add(1);
+                let (chunks, changed) = fovea_secagg::vector::chunks(&words);
+                root = Some(changed);
+                *bytes = Envelope::seal(header, &chunks[0], &key).unwrap();
+            }
+            Phase::MaskedClose => {
+                let close = MaskedClose { root: root.unwrap(), ..body.body().unwrap() };
+                *bytes = Envelope::seal(header, &close, &key).unwrap();
+            }
+            _ => {}
+        }
+    }
 }

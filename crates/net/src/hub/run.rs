@@ -257,6 +257,13 @@ impl Run {
                         "{name} signed two different statements for one phase and is excluded"
                     ));
                 }
+                CoordinatorEffect::Revoked { round, sites } => {
+                    let names = self.names(&sites).join(", ");
+                    let why = format!("the sum was refused by {names}: a site's upload did not match its tags");
+                    self.store.revoke(self.job, round, &json!({ "error": why }).to_string())?;
+                    self.progress.rounds_done = self.progress.rounds_done.saturating_sub(1);
+                    news.push(format!("round {round} is taken back: {why}"));
+                }
                 CoordinatorEffect::Ended { round, attempt, error } => {
                     self.failures += 1;
                     self.progress.phase = None;

@@ -140,6 +140,19 @@ impl Store {
         Ok(())
     }
 
+    /// Takes a round back that gave a sum.
+    ///
+    /// # Errors
+    /// [`NetError::Database`].
+    pub fn revoke(&self, job: i64, round: u32, report: &str) -> Result<(), NetError> {
+        self.db().execute(
+            "UPDATE rounds SET model = NULL, report = ?3 WHERE job = ?1 AND round = ?2 AND model IS NOT NULL",
+            params![job, round, report],
+        )?;
+        self.db().execute("UPDATE jobs SET over = 0 WHERE number = ?1", params![job])?;
+        Ok(())
+    }
+
     /// All ended attempts of a job, oldest first.
     ///
     /// # Errors
