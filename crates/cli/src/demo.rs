@@ -6,7 +6,7 @@ use crate::common;
 use crate::federation::job::JobFile;
 use crate::repro::profile::ProfileName;
 use anyhow::{Context, Result, ensure};
-use cluster::Cluster;
+use cluster::{Cluster, Moment};
 use fovea_data::{SyntheticCamera, synthetic_sample, write_image, write_mask};
 use fovea_train::{InputMode, Schedule, TrainConfig};
 use fovea_unet::{Preprocessing, Scale, UNetConfig};
@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 
 /// The hospitals.
 const SITES: [&str; 2] = ["alice", "bob"];
+
+/// After what processes are killed.
+const KILLS: [Moment; 4] =
+    [Moment::Advertised, Moment::SentChunk, Moment::ClosedUpload, Moment::FinishedRound];
 
 /// Photographs of each.
 const IMAGES: u32 = 4;
@@ -29,17 +33,42 @@ pub struct Args {
     /// Folder for everything; emptied first if it is a demonstration's [default: target/demo].
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     dir: PathBuf,
-    /// Rounds.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: u32,
+    /// Rounds [default: 2, or 24 with --kills].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
+    /// Then do it again, killing each process at each phase; it has to end in the same model.
+    #[arg(long)]
+    kills: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    let dir = std::path::absolute(&args.dir)?;
+    let rounds = args.rounds.unwrap_or(if args.kills { 24 } else { 2 });
+    let (cluster, digest, result) = rehearse(&dir, rounds, &[])?;
+    report(&cluster, rounds, &digest, &result);
+    if args.kills {
+        drop(cluster);
+        let (again, _, killed) = rehearse(&dir.join("killed"), rounds, &KILLS)?;
+        let (expected, found) = (&result["model_hash"], &killed["model_hash"]);
+        ensure!(
+            expected == found,
+            "killed {} times, the model is {found} instead of {expected}",
+            3 * KILLS.len()
+        );
+        let (dir, kills) = (again.folder().display(), 3 * KILLS.len());
+        common::print(&format!(
+            "\nAgain with {kills} kills, each process at each phase: the same model\n            {dir}"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A whole federation. Each process is killed once after each of `kills` happened, and started again.
+fn rehearse(dir: &Path, rounds: u32, kills: &[Moment]) -> Result<(Cluster, String, serde_json::Value)> {
     let begin = Instant::now();
     let step = |text: &str| common::say(&format!("{:6.1} s  {text}", begin.elapsed().as_secs_f64()));
-    let dir = std::path::absolute(&args.dir)?;
-    let mut cluster = Cluster::new(&dir)?;
+    let mut cluster = Cluster::new(dir)?;
     cluster.found("demo")?;
     step("jon founded federation demo and listens, with an authority of its own");
     for site in SITES {
@@ -49,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         step(&format!("{site} joined by invitation; its private key was made in its own folder"));
     }
     let job = dir.join("job.toml");
-    std::fs::write(&job, tiny(args.rounds).to_toml()?).with_context(|| job.display().to_string())?;
+    std::fs::write(&job, tiny(rounds).to_toml()?).with_context(|| job.display().to_string())?;
     let digest = cluster.offer(&job)?;
     step(&format!("jon offered job {digest}"));
     for site in SITES {
@@ -59,15 +88,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         cluster.approve(site, &digest)?;
         step(&format!("{site} read the page and approved"));
     }
+    for moment in kills {
+        for (name, witness) in [("alice", "alice"), ("bob", "bob"), ("jon", "alice")] {
+            cluster.wait_for(witness, *moment)?;
+            cluster.kill(name)?;
+            step(&format!("{name} was killed when {witness} {moment}, and started again"));
+        }
+    }
     cluster.finish(TIME_MAX)?;
     step("all processes ended by themselves");
-    let results = SITES.map(|site| cluster.result(site));
-    let [first, second] = results;
-    let (first, second) = (first?, second?);
+    let (first, second) = (cluster.result(SITES[0])?, cluster.result(SITES[1])?);
     ensure!(first["model_hash"] == second["model_hash"], "the sites have different models");
-    ensure!(first["rounds"] == args.rounds, "{} rounds of {}", first["rounds"], args.rounds);
-    report(&cluster, args.rounds, &digest, &first);
-    Ok(ExitCode::SUCCESS)
+    ensure!(first["rounds"] == rounds, "{} rounds of {rounds}", first["rounds"]);
+    Ok((cluster, digest, first))
 }
 
 fn report(cluster: &Cluster, rounds: u32, digest: &str, result: &serde_json::Value) {
@@ -105,8 +138,7 @@ fn tiny(rounds: u32) -> JobFile {
         average_decay: None,
         ..quick.train
     };
-    // A job is offered once: each demonstration has a federation of its own.
-    JobFile { name: "demo".to_owned(), phase_timeout_s: 60, rounding_seed: Some(1), train, ..quick }
+    JobFile { name: "demo".to_owned(), phase_timeout_s: 30, rounding_seed: Some(1), train, ..quick }
 }
 
 /// A data set as a hospital would have it, of synthetic photographs.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 the command line was refused, 3 some of several files failed, 130 interrupted (what was done
 //! is saved).
 
+mod audit;
 mod common;
 mod coordinator;
 mod demo;
@@ -44,6 +45,8 @@ enum Command {
     Coordinator(coordinator::Args),
     /// A hospital's side: join, run, approve, look for faults.
     Site(site::Args),
+    /// Whether a site's log is whole, and what it says left the house.
+    Audit(audit::Args),
     /// How a federation is doing.
     Status(status::Args),
     /// A federation from nothing to a trained model, on this machine, in under a minute.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Federation(args) => federation::run(args),
         Command::Coordinator(args) => coordinator::run(args),
         Command::Site(args) => site::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Status(args) => status::run(args),
         Command::Demo(args) => demo::run(args),
     });

@@ -11,6 +11,7 @@
 //! speaks HTTP/1.1 only or cuts silent connections.
 
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod document;

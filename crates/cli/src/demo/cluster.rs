@@ -16,6 +16,42 @@ const COMMAND_MAX: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Something that a site's audit log tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// Keys for an attempt have left.
+    Advertised,
+    /// A piece of the masked vector has left.
+    SentChunk,
+    /// The upload is complete.
+    ClosedUpload,
+    /// A round is over.
+    FinishedRound,
+}
+
+impl Moment {
+    /// How the log says it.
+    fn mark(self) -> &'static str {
+        match self {
+            Moment::Advertised => r#""sends":{"phase":"advertise""#,
+            Moment::SentChunk => r#""sends":{"phase":"masked-chunk""#,
+            Moment::ClosedUpload => r#""sends":{"phase":"masked-close""#,
+            Moment::FinishedRound => r#""finished":{"#,
+        }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Moment::Advertised => "had sent its keys",
+            Moment::SentChunk => "was uploading",
+            Moment::ClosedUpload => "had uploaded",
+            Moment::FinishedRound => "had finished a round",
+        })
+    }
+}
+
 /// The processes and their folders.
 pub struct Cluster {
     folder: PathBuf,
@@ -97,6 +133,25 @@ impl Cluster {
     pub fn approve(&mut self, site: &str, digest: &str) -> Result<()> {
         self.wait_for_line(site, "waiting for approval")?;
         call(&["site", "approve", digest, "--dir", &self.dir(site)]).map(|_| ())
+    }
+
+    /// Waits until something happens once more at a site.
+    pub fn wait_for(&self, site: &str, moment: Moment) -> Result<()> {
+        let deadline = Instant::now() + COMMAND_MAX;
+        let path = self.folder.join(site).join("audit.jsonl");
+        let count = || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            (text.matches(moment.mark()).count(), text.contains(r#""ends":{"#))
+        };
+        let (before, _) = count();
+        loop {
+            match count() {
+                (now, _) if now > before => return Ok(()),
+                (_, true) => bail!("the job is over before all kills were made: give more --rounds"),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+            ensure!(Instant::now() < deadline, "{site} never {moment}:\n{}", self.log(site));
+        }
     }
 
     /// Kills a process as a power cut would, and starts it again.

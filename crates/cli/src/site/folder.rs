@@ -17,6 +17,7 @@ const FILE: &str = "site.toml";
 const IDENTITY: &str = "identity.key";
 const JOURNAL_KEY: &str = "journal.key";
 const AUTHORITY: &str = "authority.pem";
+const AUDIT: &str = "audit.jsonl";
 const DOCUMENT: &str = "job.json";
 const APPROVED: &str = "approved.json";
 
@@ -133,6 +134,11 @@ impl SiteFolder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.path.join(AUDIT)
     }
 
     /// This site's key.

@@ -11,12 +11,13 @@ use anyhow::{Context, Result, bail};
 use fovea_data::Sample;
 use fovea_fed::manifest::SignedPlan;
 use fovea_fed::storage::FileStorage;
-use fovea_net::OsEntropy;
 use fovea_net::api::{AskJob, Call, GiveConsent};
+use fovea_net::audit::{AuditLog, Event};
 use fovea_net::client::Client;
 use fovea_net::document::{Offered, SiteConsent};
 use fovea_net::error::NetError;
 use fovea_net::site::{Session, SiteEvent, Watch};
+use fovea_net::{OsEntropy, now_ms};
 use fovea_secagg::journal::Journal;
 use fovea_train::{Predictor, choose_threshold, predict_all};
 use fovea_unet::{Checkpoint, ModelCard};
@@ -70,9 +71,12 @@ fn part(folder: &SiteFolder) -> Result<()> {
     let journal = Journal::open(Box::new(storage), folder.journal_key()?, &mut OsEntropy)?;
     let (stop, rounding_seed) = (Arc::clone(common::stop_flag()), offered.document.rounding_seed);
     let digest = offered.digest;
+    let audit = AuditLog::open(&folder.audit(), Arc::clone(&identity))?;
+    let mut witness = Witness { audit, rounds: offered.document.job.rounds, down: false };
+    witness.audit.append(now_ms(), Event::Begins { job: digest })?;
     let session = Session { client, job: digest, plan, me, identity, state, journal, rounding_seed, stop };
-    let state =
-        session.run(Box::new(learner), &mut Teller { rounds: offered.document.job.rounds, down: false })?;
+    let state = session.run(Box::new(learner), &mut witness)?;
+    witness.audit.append(now_ms(), Event::Ends { job: digest })?;
     let saved = Saved::find(&job)?.context("no round was saved here")?;
     let hash = finish(&offered, &recipe, &samples, &job, &saved)?;
     let result = json!({ "job": digest, "rounds": saved.record.rounds, "caught_up": saved.record.caught_up,
@@ -196,14 +200,35 @@ fn finish(
     Ok(checkpoint.hash()?)
 }
 
-/// Tells a person what happens.
-struct Teller {
+/// Writes down what happens, and tells a person.
+struct Witness {
+    audit: AuditLog,
     rounds: u32,
     down: bool,
 }
 
-impl Watch for Teller {
+impl Witness {
+    fn record(&mut self, event: &SiteEvent) -> Result<(), NetError> {
+        let event = match event {
+            SiteEvent::Sending { phase, bytes } => Event::sends(*phase, bytes),
+            SiteEvent::Received { bytes } => Event::receives(bytes),
+            SiteEvent::Refused(error) => {
+                Event::Refused { reason: error.to_string().chars().take(500).collect() }
+            }
+            SiteEvent::Finished(result) => {
+                let (round, sites, model) = (result.round, result.complete.len() as u32, result.model);
+                Event::Finished { round, sites, model }
+            }
+            SiteEvent::CaughtUp { round } => Event::CaughtUp { round: *round },
+            SiteEvent::Connected | SiteEvent::Trouble(_) | SiteEvent::Training { .. } => return Ok(()),
+        };
+        self.audit.append(now_ms(), event)
+    }
+}
+
+impl Watch for Witness {
     fn happened(&mut self, event: &SiteEvent) -> Result<(), NetError> {
+        self.record(event)?;
         match event {
             SiteEvent::Connected => {
                 self.down = false;

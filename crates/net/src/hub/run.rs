@@ -259,7 +259,8 @@ impl Run {
                 }
                 CoordinatorEffect::Revoked { round, sites } => {
                     let names = self.names(&sites).join(", ");
-                    let why = format!("the sum was refused by {names}: a site's upload did not match its tags");
+                    let why =
+                        format!("the sum was refused by {names}: a site's upload did not match its tags");
                     self.store.revoke(self.job, round, &json!({ "error": why }).to_string())?;
                     self.progress.rounds_done = self.progress.rounds_done.saturating_sub(1);
                     news.push(format!("round {round} is taken back: {why}"));
