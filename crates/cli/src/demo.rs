@@ -33,7 +33,7 @@ pub struct Args {
     /// Folder for everything; emptied first if it is a demonstration's [default: target/demo].
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     dir: PathBuf,
-    /// Rounds [default: 2, or 24 with --kills].
+    /// Rounds [default: 2, or 16 with --kills].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
     /// Then do it again, killing each process at each phase; it has to end in the same model.
@@ -44,7 +44,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let dir = std::path::absolute(&args.dir)?;
-    let rounds = args.rounds.unwrap_or(if args.kills { 24 } else { 2 });
+    let rounds = args.rounds.unwrap_or(if args.kills { 16 } else { 2 });
     let (cluster, digest, result) = rehearse(&dir, rounds, &[])?;
     report(&cluster, rounds, &digest, &result);
     if args.kills {

@@ -87,7 +87,8 @@ fn a_site_that_dies_before_any_message_comes_back_to_the_same_model() {
         let world = World::new();
         let _running = world.start();
         let hospitals = hospitals(&world, sites);
-        world.offer(&NAMES[..sites], phases.len() as u32, 3_000);
+        // Longer than the test: nobody waits for a deadline.
+        world.offer(&NAMES[..sites], phases.len() as u32, 300_000);
         let others: Vec<_> = hospitals[1..].iter().map(Hospital::start).collect();
         for phase in phases {
             let dying = Hospital { dies_before: Some((*phase, 1)), ..hospitals[0].clone() };

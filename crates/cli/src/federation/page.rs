@@ -20,7 +20,7 @@ pub fn page(offered: &Offered, recipe: &Recipe, me: Option<SiteId>) -> Result<St
     let (document, job) = (&offered.document, &offered.document.job);
     let train = &recipe.train;
     let parameters = offered.plan.coordinates();
-    let row = |name: &str, text: String| format!("{name:<12}{text}");
+    let row = |name: &str, text: String| format!("{name:<14}{text}");
     let more = |text: String| row("", text);
     let mut lines = vec![
         row("job", format!("{}   {}", short(&offered.digest), job.name)),

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn show(folder: &SiteFolder, job: &JobFolder) -> Result<()> {
     let offered = job.offered()?;
     let approved = if job.is_approved(&offered)? { "approved" } else { "not approved" };
-    common::print(&format!("{}\n{:<12}{approved}\n", text(folder, &offered)?, "here"));
+    common::print(&format!("{}\n{:<14}{approved}\n", text(folder, &offered)?, "here"));
     Ok(())
 }
 

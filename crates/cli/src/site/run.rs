@@ -9,6 +9,7 @@ use crate::federation::page;
 use crate::learning::Recipe;
 use anyhow::{Context, Result, bail};
 use fovea_data::Sample;
+use fovea_fed::error::MachineError;
 use fovea_fed::manifest::SignedPlan;
 use fovea_fed::storage::FileStorage;
 use fovea_net::api::{AskJob, Call, GiveConsent};
@@ -18,6 +19,7 @@ use fovea_net::document::{Offered, SiteConsent};
 use fovea_net::error::NetError;
 use fovea_net::site::{Session, SiteEvent, Watch};
 use fovea_net::{OsEntropy, now_ms};
+use fovea_secagg::error::Abort;
 use fovea_secagg::journal::Journal;
 use fovea_train::{Predictor, choose_threshold, predict_all};
 use fovea_unet::{Checkpoint, ModelCard};
@@ -249,6 +251,12 @@ impl Watch for Witness {
             SiteEvent::CaughtUp { round } => {
                 common::say(&format!("was away; now stands before round {} like the others", round + 1));
             }
+            // Repetitions after a connection are no news; the audit log has them.
+            SiteEvent::Refused(
+                MachineError::Context
+                | MachineError::OutOfPhase { .. }
+                | MachineError::Abort(Abort::OldAttempt { .. }),
+            ) => {}
             SiteEvent::Refused(error) => common::say(&format!("note: {error}")),
             SiteEvent::Trouble(_) | SiteEvent::Sending { .. } | SiteEvent::Received { .. } => {}
         }

@@ -53,8 +53,8 @@ struct AtSite {
     heard_ms: Option<u64>,
     /// Whether it said in this process where it stands.
     greeted: bool,
-    /// Whether it took part in the attempt under way.
-    spoke: bool,
+    /// The process that was there when the attempt under way opened.
+    invited: Option<u64>,
 }
 
 impl Run {
@@ -77,7 +77,7 @@ impl Run {
             session: None,
             heard_ms: None,
             greeted: false,
-            spoke: false,
+            invited: None,
         };
         let sites = (0..plan.sites().len()).map(|_| site()).collect();
         let (store, progress) = (store.clone(), Progress::default());
@@ -140,8 +140,10 @@ impl Run {
                 // What was for the earlier process is asked for anew.
                 at.mailbox.forget();
             }
-            let hopeless = known && poll.fresh && at.spoke;
-            if hopeless && self.machine.is_active() && !self.progress.fixed && self.early < EARLY_MAX {
+            // The process that was asked to this attempt is gone, and this one has nothing of it: it may have
+            // joined, and no site joins an attempt twice.
+            let gone = known && poll.fresh && at.invited.is_some_and(|invited| invited != poll.session);
+            if gone && self.machine.is_active() && !self.progress.fixed && self.early < EARLY_MAX {
                 self.early += 1;
                 self.open(now_ms, &mut Vec::new())?;
             }
@@ -173,12 +175,7 @@ impl Run {
             .ok_or(NetError::Refused(Refused::Unexpected))?;
         match self.machine.receive(&message, now_ms) {
             Ok(effects) => {
-                let at = self.at(site)?;
-                if phase == Phase::Hello {
-                    at.greeted = true;
-                } else {
-                    at.spoke = true;
-                }
+                self.at(site)?.greeted |= phase == Phase::Hello;
                 self.carry(effects, now_ms, news)?;
             }
             Err(error @ MachineError::Store(_)) => return Err(error.into()),
@@ -222,7 +219,7 @@ impl Run {
 
     fn open(&mut self, now_ms: u64, news: &mut Vec<String>) -> Result<(), NetError> {
         let effects = self.machine.open(now_ms)?;
-        self.sites.iter_mut().for_each(|at| at.spoke = false);
+        self.sites.iter_mut().for_each(|at| at.invited = at.session);
         self.carry(effects, now_ms, news)
     }
 
