@@ -84,7 +84,7 @@ impl World {
     }
 
     fn play(&mut self) {
-        while let Some((time, event)) = self.queue.next() {
+        while let Some((time, event)) = self.queue.pop() {
             if time > LIMIT_MS || self.is_over() {
                 break;
             }
@@ -100,10 +100,8 @@ impl World {
 
     /// Over when all rounds are done and everybody knows, or nothing more can be expected.
     fn is_over(&self) -> bool {
-        if self.scenario.trick.is_some() && self.now_ms > CALM_MS + 3 * PHASE_MS {
-            return true;
-        }
-        self.is_complete()
+        let waits = self.scenario.must_finish() || self.now_ms < CALM_MS + ATTEMPT_MS;
+        !waits || self.is_complete()
     }
 
     /// Whether all rounds gave a sum that everybody has.
@@ -125,7 +123,7 @@ impl World {
         self.trace.event(self.now_ms, what, party, bytes);
         match event {
             Event::ToCoordinator(_, bytes) => {
-                self.coordinate(|node, now, around| node.receive(&bytes, now, around))
+                self.coordinate(|node, now, around| node.receive(&bytes, now, around));
             }
             Event::ToSite(site, bytes) => self.visit(site, |node, around| node.receive(&bytes, around)),
             Event::Tick(life) if life == self.coordinator.life => {
