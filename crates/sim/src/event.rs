@@ -98,7 +98,7 @@ impl Queue {
     }
 
     /// The next event and its time.
-    pub fn next(&mut self) -> Option<(u64, Event)> {
+    pub fn pop(&mut self) -> Option<(u64, Event)> {
         self.due.pop().map(|Reverse(Due(time, _, event))| (time, event))
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         for (time, life) in [(5, 0), (1, 1), (5, 2), (0, 3)] {
             queue.at(time, Event::Tick(life));
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.next()).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [(0, 3), (1, 1), (5, 0), (5, 2)].map(|(time, life)| (time, Event::Tick(life))));
     }
 }

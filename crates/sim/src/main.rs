@@ -72,9 +72,9 @@ fn run(cli: &Cli) -> Result<bool, Box<dyn std::error::Error>> {
     }
     let seconds = begin.elapsed().as_secs_f64();
     if cli.json {
-        json(&mut out, cli, &reports, seconds)?
+        json(&mut out, cli, &reports, seconds)?;
     } else {
-        table(&mut out, &reports, seconds)?
+        table(&mut out, &reports, seconds)?;
     }
     Ok(reports.iter().all(|report| report.violations.is_empty()))
 }

@@ -15,7 +15,7 @@ impl Stream {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Stream {
 
     /// A number below `bound`; zero when there is none.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A place in a list of `len` elements.
@@ -41,13 +41,13 @@ impl Stream {
     /// True with the given probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         // Drawn even where the answer is certain, so that switching one fault off moves no other.
-        let draw = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        let draw = (self.draw() >> 11) as f64 / (1u64 << 53) as f64;
         draw < probability
     }
 
     /// `len` bytes, for garbage.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
+        (0..len).map(|_| self.draw() as u8).collect()
     }
 }
 

@@ -16,9 +16,3 @@ pub enum Sabotage {
     /// A site that was restarted says something else than before.
     SecondUpload,
 }
-
-impl Sabotage {
-    /// All bugs.
-    pub const ALL: [Self; 6] =
-        [Self::Sum, Self::OneReplica, Self::SecondSet, Self::BothShares, Self::Silence, Self::SecondUpload];
-}

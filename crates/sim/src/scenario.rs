@@ -90,7 +90,7 @@ impl Scenario {
         let least = if kind.has_liars() { 4 } else { 2 };
         let drawn = least + stream.below(11 - least).min(stream.below(11 - least));
         let n = options.sites.unwrap_or(drawn as u16);
-        let drawn = stream.between(2, 3) as u32;
+        let drawn = 2 + u32::from(stream.chance(0.25));
         let rounds = options.rounds.unwrap_or(drawn);
         let plan = plan(seed, n, rounds, &mut stream)?;
         let model = (0..plan.coordinates()).map(|i| (i % 7) as f32 * 0.125 - 0.375).collect();

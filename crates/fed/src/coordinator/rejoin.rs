@@ -59,6 +59,10 @@ impl CoordinatorMachine {
         if round > self.state.round {
             return Err(MachineError::SiteAhead { site: from, round, state: self.state.round });
         }
+        if self.standing.hellos.get(&from).is_some_and(|newest| newest.body.round > round) {
+            // An old one that came late.
+            return Err(MachineError::Context);
+        }
         self.standing.hellos.insert(from, signed);
         self.standing.offered.remove(&from);
         let mut effects = Vec::new();
