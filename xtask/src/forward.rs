@@ -10,6 +10,8 @@ use std::process::{Command, ExitCode};
 pub const REPRO: &[&str] = &["run", "--release", "--package", "fovea-cli", "--bin", "fovea", "--", "repro"];
 /// See [`REPRO`].
 pub const BENCH: &[&str] = &["run", "--release", "--package", "fovea-bench", "--"];
+/// See [`REPRO`].
+pub const SIM: &[&str] = &["run", "--release", "--package", "fovea-sim", "--"];
 
 /// Runs `cargo <fixed> <arguments>` in the caller's folder.
 pub fn run(fixed: &[&str], arguments: &[OsString]) -> anyhow::Result<ExitCode> {

@@ -1,4 +1,4 @@
-//! The project's own commands: repro, test, tidy, spec, bench.
+//! The project's own commands: repro, test, tidy, spec, sim, bench.
 //!
 //! Plain Rust instead of a makefile or shell scripts: the house rules parse the sources with the same crates that
 //! the compiler's own ecosystem uses, and they have unit tests. Run as `cargo xtask <command>`.
@@ -27,6 +27,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Repro { arguments } => forward::run(forward::REPRO, &arguments),
         Command::Bench { arguments } => forward::run(forward::BENCH, &arguments),
+        Command::Sim { arguments } => forward::run(forward::SIM, &arguments),
         Command::Tidy => tidy::run(&root()),
         Command::Spec => spec::run(&root()),
         Command::Test { only } => pipeline::run(&root(), only),
@@ -65,6 +66,13 @@ enum Command {
     Tidy,
     /// Check that every requirement of the secure aggregation names code and tests that exist
     Spec,
+    /// Run simulated federations: builds `fovea-sim` in release mode and calls it with the same arguments
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Passed on unchanged, `--help` included
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run benches: builds `fovea-bench` in release mode and calls it with the same arguments
     #[command(disable_help_flag = true)]
     Bench {
@@ -89,6 +97,13 @@ mod tests {
         let cli = Cli::parse_from(["xtask", "repro", "--help", "--profile", "seed", "--", "-x"]);
         let Command::Repro { arguments } = cli.command else { panic!("not repro") };
         assert_eq!(arguments, ["--help", "--profile", "seed", "--", "-x"]);
+    }
+
+    #[test]
+    fn sim_passes_every_argument_on() {
+        let cli = Cli::parse_from(["xtask", "sim", "--count", "10", "--json"]);
+        let Command::Sim { arguments } = cli.command else { panic!("not sim") };
+        assert_eq!(arguments, ["--count", "10", "--json"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What all commands share: threads, interruption, progress, executors, facts about the machine.
 
 pub mod device;
+pub mod keys;
 pub mod memory;
 pub mod model;
 

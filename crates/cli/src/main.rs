@@ -3,11 +3,18 @@
 //! Exit codes: 0 done, 1 failed, 2 the command line was refused, 3 some of several files failed, 130 interrupted (what was done
 //! is saved).
 
+mod audit;
 mod common;
 mod devices;
+mod coordinator;
+mod demo;
 mod evaluate;
+mod federation;
+mod learning;
 mod predict;
 mod repro;
+mod site;
+mod status;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +42,18 @@ enum Command {
     Predict(predict::Args),
     /// Lists the devices that networks can run on.
     Devices(devices::Args),
+    /// Founds a federation, invites sites, offers jobs.
+    Federation(federation::Args),
+    /// Serves a federation: relays and sums what sites send, and sees no update.
+    Coordinator(coordinator::Args),
+    /// A hospital's side: join, run, approve, look for faults.
+    Site(site::Args),
+    /// Whether a site's log is whole, and what it says left the house.
+    Audit(audit::Args),
+    /// How a federation is doing.
+    Status(status::Args),
+    /// A federation from nothing to a trained model, on this machine, in under a minute.
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +64,12 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::Federation(args) => federation::run(args),
+        Command::Coordinator(args) => coordinator::run(args),
+        Command::Site(args) => site::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Demo(args) => demo::run(args),
     });
     match result {
         Ok(code) => code,

@@ -4,8 +4,9 @@ mod central;
 mod cohort;
 mod federated;
 mod folds;
+mod network;
 mod present;
-mod profile;
+pub mod profile;
 mod round_state;
 mod score;
 mod trained;
@@ -79,6 +80,10 @@ pub struct Args {
     /// FedProx: weight of the pull towards the round's global model.
     #[arg(long, value_name = "MU")]
     proximal_mu: Option<f32>,
+    /// Train the federated model over TLS on this machine, one process for each hospital and one for the coordinator; the
+    /// model is the same to the bit.
+    #[arg(long)]
+    network: bool,
     #[command(flatten)]
     memory: TrainingMemory,
     /// Folder for results.
@@ -270,7 +275,9 @@ impl Seed<'_> {
             return Ok(trained);
         }
         common::say(&format!("seed {}: training {}", self.seed, place.key));
-        let trained = if role == Role::Federated {
+        let trained = if role == Role::Federated && self.args.network {
+            network::train(place, self.profile, config, fingerprint, self.cohort)?
+        } else if role == Role::Federated {
             federated::train(place, self.profile, config, fingerprint, self.cohort)?
         } else {
             let images: Vec<&[fovea_data::Sample]> = seen.iter().map(|h| h.train.as_slice()).collect();

@@ -3,27 +3,33 @@
 //! A phase ends when everything expected is in, or at its deadline if enough is there. A message that does
 //! not fit is refused without any effect. The machine holds no secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fovea_secagg::commit::Terms;
-use fovea_secagg::coordinator::{CollectA, CollectC, CollectM, CollectPair, CollectS, CollectU, Sum};
+use fovea_secagg::coordinator::{CollectA, Sum};
 use fovea_secagg::encode::{decode, decode_side};
 use fovea_secagg::envelope::Envelope;
-use fovea_secagg::error::Abort;
+use fovea_secagg::error::{Abort, Accepted};
 use fovea_secagg::evidence::Equivocation;
-use fovea_secagg::hash::Hash;
-use fovea_secagg::identity::{Identity, Signature};
+use fovea_secagg::identity::Identity;
 use fovea_secagg::layout::Proven;
 use fovea_secagg::message::{COORDINATOR, Complaint, Open, Phase, PublishClose};
 use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::vector::{chunks, side_to_bytes};
+use fovea_wire::Bytes;
 use serde::Serialize;
 
+use crate::coordinator::active::{Active, Collecting, sent};
+use crate::coordinator::rejoin::{Publication, Standing};
 use crate::error::MachineError;
 use crate::manifest::SignedPlan;
 use crate::site::RoundResult;
 use crate::state::ServerState;
+
+mod active;
+mod rejoin;
+mod snapshot;
 
 /// What the coordinator's surroundings have to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +40,14 @@ pub enum CoordinatorEffect {
     Finished(RoundResult, Vec<SiteId>),
     /// A site signed two different statements for one phase: proof to be kept, and shown to the others.
     Equivocated(Equivocation),
+    /// More sites than may lie refused the last sum: a site had uploaded another vector than its tags are for.
+    /// The state is again the one before that round; an attempt under way was ended.
+    Revoked {
+        /// The round whose result does not hold.
+        round: u32,
+        /// Who refused.
+        sites: SiteSet,
+    },
     /// The attempt is over without a sum, and the model unchanged.
     Ended {
         /// Round.
@@ -51,37 +65,36 @@ pub struct CoordinatorMachine {
     plan: Arc<SignedPlan>,
     identity: Identity,
     state: ServerState,
-    /// Sites that equivocated.
-    excluded: BTreeSet<SiteId>,
+    /// The state before the last sum, in case sites refuse that.
+    previous: Option<ServerState>,
+    /// Where sites stand.
+    standing: Standing,
+    /// Proof against the sites that equivocated, one each; they are not invited any more.
+    evidence: Vec<Equivocation>,
     /// Attempts opened so far in the round `state.round`.
     attempts: u16,
+    /// The last sum, for sites that missed it.
+    publication: Option<Publication>,
     active: Option<Active>,
-}
-
-#[derive(Debug)]
-struct Active {
-    terms: Arc<Terms>,
-    proven: Proven,
-    deadline_ms: u64,
-    phase: Collecting,
-    /// What each site has signed for each phase in which it may speak once.
-    said: BTreeMap<(SiteId, Phase), (Hash, Signature)>,
-}
-
-#[derive(Debug)]
-enum Collecting {
-    Keys(CollectA),
-    Shares(CollectS),
-    Uploads(CollectM),
-    PairUploads(CollectPair),
-    Confirmations(CollectC),
-    Reveals(CollectU),
+    /// Counts the changes of what a restart has to bring back.
+    revision: u64,
 }
 
 impl CoordinatorMachine {
     /// A coordinator at the given state.
     pub fn new(plan: Arc<SignedPlan>, identity: Identity, state: ServerState) -> Self {
-        Self { plan, identity, state, excluded: BTreeSet::new(), attempts: 0, active: None }
+        Self {
+            plan,
+            identity,
+            state,
+            previous: None,
+            standing: Standing::default(),
+            evidence: Vec::new(),
+            attempts: 0,
+            publication: None,
+            active: None,
+            revision: 0,
+        }
     }
 
     /// The replicated state.
@@ -92,6 +105,21 @@ impl CoordinatorMachine {
     /// Whether an attempt is under way.
     pub fn is_active(&self) -> bool {
         self.active.is_some()
+    }
+
+    /// The result of the last round that gave a sum.
+    pub fn last_result(&self) -> Option<&RoundResult> {
+        self.publication.as_ref().map(|publication| &publication.result)
+    }
+
+    /// Proof against the sites that are no longer invited.
+    pub fn evidence(&self) -> &[Equivocation] {
+        &self.evidence
+    }
+
+    /// A number that changes whenever something changes that a restart has to bring back.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// When [`Self::tick`] will act, in the caller's milliseconds.
@@ -106,16 +134,19 @@ impl CoordinatorMachine {
     /// [`MachineError::Layout`] when the clips have grown beyond what can be encoded.
     pub fn open(&mut self, now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
         let (round, attempt) = (self.state.round, self.attempts);
-        let invited: SiteSet =
-            self.plan.roster().iter().filter(|site| !self.excluded.contains(site)).collect();
+        let invited: SiteSet = self.plan.roster().iter().filter(|&site| !self.is_excluded(site)).collect();
         let (terms, proven) = self.state.terms(&self.plan, round, attempt, invited.clone())?;
         let body = Open { round, attempt, invited };
         let mut effects = Vec::new();
         self.send_all(&terms, Phase::Open, &body, &mut effects)?;
         let phase = Collecting::Keys(CollectA::open(Arc::clone(&terms)));
-        self.attempts += 1;
-        let (deadline_ms, said) = (self.deadline(now_ms), BTreeMap::new());
-        self.active = Some(Active { terms, proven, deadline_ms, phase, said });
+        match self.attempts.checked_add(1) {
+            Some(attempts) => self.attempts = attempts,
+            None => self.next_number(),
+        }
+        let (deadline_ms, said, sent) = (self.deadline(now_ms), BTreeMap::new(), sent(&effects));
+        self.active = Some(Active { terms, proven, deadline_ms, phase, said, sent });
+        self.revision += 1;
         Ok(effects)
     }
 
@@ -125,18 +156,24 @@ impl CoordinatorMachine {
     /// [`MachineError`]; the message is dropped and nothing changes.
     pub fn receive(&mut self, bytes: &[u8], now_ms: u64) -> Result<Vec<CoordinatorEffect>, MachineError> {
         let envelope = Envelope::open(bytes)?;
+        if envelope.header.ctx == self.plan.hello_ctx() {
+            return self.hello(&envelope);
+        }
         let active = self.active.as_mut().ok_or(MachineError::Context)?;
         if envelope.header.ctx != active.terms.ctx() {
             return Err(MachineError::Context);
         }
         envelope.verify(self.plan.keys())?;
-        if let Some(evidence) = active.contradiction(&envelope) {
+        let statements = active.said.len();
+        let contradiction = active.contradiction(&envelope);
+        self.revision += u64::from(active.said.len() > statements);
+        if let Some(evidence) = contradiction {
             return Ok(self.exclude(evidence));
         }
         if envelope.header.phase == Phase::Complaint {
             return self.complaint(&envelope);
         }
-        active.accept(&envelope)?;
+        self.revision += u64::from(active.accept(&envelope)? == Accepted::New);
         if active.missing().is_empty() { Ok(self.advance(now_ms)) } else { Ok(Vec::new()) }
     }
 
@@ -144,6 +181,21 @@ impl CoordinatorMachine {
     pub fn tick(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
         let due = self.active.as_ref().is_some_and(|active| now_ms >= active.deadline_ms);
         if due { self.advance(now_ms) } else { Vec::new() }
+    }
+
+    /// Closes the current phase, whatever the time: a deadline passed before a restart.
+    pub(crate) fn close_phase(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
+        self.advance(now_ms)
+    }
+
+    fn is_excluded(&self, site: SiteId) -> bool {
+        self.evidence.iter().any(|evidence| evidence.header.from == site)
+    }
+
+    /// The round gets another number and goes on from the same state.
+    fn next_number(&mut self) {
+        self.state.round += 1;
+        self.attempts = 0;
     }
 
     fn send_all<T: Serialize>(
@@ -165,7 +217,10 @@ impl CoordinatorMachine {
     /// Keeps the evidence, invites the site no more, and ends the attempt unless U3 is fixed already.
     fn exclude(&mut self, evidence: Equivocation) -> Vec<CoordinatorEffect> {
         let site = evidence.header.from;
-        self.excluded.insert(site);
+        if !self.is_excluded(site) {
+            self.evidence.push(evidence.clone());
+            self.revision += 1;
+        }
         let mut effects = vec![CoordinatorEffect::Equivocated(evidence)];
         if let Some(active) = self.active.take_if(|active| !active.is_fixed()) {
             effects.extend(self.end(&active.terms, false, Abort::Equivocation { site }.into()));
@@ -187,6 +242,7 @@ impl CoordinatorMachine {
     /// Closes the current phase and opens the next.
     fn advance(&mut self, now_ms: u64) -> Vec<CoordinatorEffect> {
         let Some(active) = self.active.take() else { return Vec::new() };
+        self.revision += 1;
         let terms = Arc::clone(&active.terms);
         let confirming = active.is_fixed();
         let mut effects = Vec::new();
@@ -241,7 +297,9 @@ impl CoordinatorMachine {
                 return self.publish(terms, &active.proven, &state.close()?, effects);
             }
         };
-        self.active = Some(Active { phase, deadline_ms: self.deadline(now_ms), ..active });
+        let deadline_ms = self.deadline(now_ms);
+        let sent = [active.sent, sent(effects)].concat();
+        self.active = Some(Active { phase, deadline_ms, sent, ..active });
         Ok(())
     }
 
@@ -261,8 +319,9 @@ impl CoordinatorMachine {
         let (side, complete, quorum) = (side_to_bytes(&sum.side), sum.complete.clone(), sum.quorum.clone());
         let close = PublishClose { root, side, complete, quorum };
         self.send_all(terms, Phase::PublishClose, &close, effects)?;
+        self.previous = Some(self.state.clone());
         self.state.apply(&self.plan, terms.attempt.round, &average);
-        self.attempts = 0;
+        (self.attempts, self.standing) = (0, Standing::default());
         let result = RoundResult {
             round: terms.attempt.round,
             complete: sum.complete.clone(),
@@ -271,6 +330,8 @@ impl CoordinatorMachine {
             means: decode_side(&sum.side[..terms.side_values()], average.samples),
             model: self.state.model_hash(),
         };
+        let messages = sent(effects).into_iter().map(|(_, phase, bytes)| (phase, Bytes(bytes))).collect();
+        self.publication = Some(Publication { ctx: terms.ctx(), messages, result: result.clone() });
         effects.push(CoordinatorEffect::Finished(result, sum.blamed.clone()));
         Ok(())
     }
@@ -279,9 +340,9 @@ impl CoordinatorMachine {
     /// number.
     fn end(&mut self, terms: &Terms, burned: bool, error: MachineError) -> Vec<CoordinatorEffect> {
         let (round, attempt) = (terms.attempt.round, terms.attempt.attempt);
+        self.revision += 1;
         if burned {
-            self.state.round += 1;
-            self.attempts = 0;
+            self.next_number();
         }
         let mut effects = Vec::new();
         if self.send_all(terms, Phase::Abandon, &(), &mut effects).is_err() {
@@ -289,49 +350,5 @@ impl CoordinatorMachine {
         }
         effects.push(CoordinatorEffect::Ended { round, attempt, error });
         effects
-    }
-}
-
-impl Active {
-    /// Whether U3 is fixed.
-    fn is_fixed(&self) -> bool {
-        matches!(self.phase, Collecting::Confirmations(_) | Collecting::Reveals(_))
-    }
-
-    /// Remembers what a site says; evidence if it said something else before.
-    fn contradiction(&mut self, envelope: &Envelope) -> Option<Equivocation> {
-        let (header, statement) = (envelope.header, envelope.statement());
-        if !Equivocation::is_once(header.phase) {
-            return None;
-        }
-        let first = *self.said.entry((header.from, header.phase)).or_insert(statement);
-        Equivocation::between(header, first, statement)
-    }
-
-    fn accept(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
-        let from = envelope.header.from;
-        match (&mut self.phase, envelope.header.phase) {
-            (Collecting::Keys(state), Phase::Advertise) => state.accept(from, &envelope.signed()?)?,
-            (Collecting::Shares(state), Phase::Share) => state.accept(from, &envelope.body()?)?,
-            (Collecting::Uploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
-            (Collecting::Uploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
-            (Collecting::PairUploads(state), Phase::MaskedChunk) => state.chunk(from, &envelope.body()?)?,
-            (Collecting::PairUploads(state), Phase::MaskedClose) => state.finish(from, &envelope.body()?)?,
-            (Collecting::Confirmations(state), Phase::Confirm) => state.accept(from, &envelope.signed()?)?,
-            (Collecting::Reveals(state), Phase::Unmask) => state.accept(from, &envelope.body()?)?,
-            (_, phase) => return Err(MachineError::OutOfPhase { phase }),
-        };
-        Ok(())
-    }
-
-    fn missing(&self) -> SiteSet {
-        match &self.phase {
-            Collecting::Keys(state) => state.missing(),
-            Collecting::Shares(state) => state.missing(),
-            Collecting::Uploads(state) => state.missing(),
-            Collecting::PairUploads(state) => state.missing(),
-            Collecting::Confirmations(state) => state.missing(),
-            Collecting::Reveals(state) => state.missing(),
-        }
     }
 }

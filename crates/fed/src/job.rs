@@ -216,6 +216,24 @@ impl Plan {
         self.digest
     }
 
+    /// The context of messages that belong to no attempt: hello, and catching up.
+    pub fn hello_ctx(&self) -> Hash {
+        Hash::of("fovea/hello/v1", &[&self.digest.0])
+    }
+
+    /// The least quorum of any attempt: as many sites must stand at a state before one that was away takes it.
+    /// Both of two.
+    pub fn quorum_min(&self) -> usize {
+        let sites = self.sites.len();
+        self.threshold_rule().least(sites).map_or(sites, |thresholds| thresholds.quorum)
+    }
+
+    /// As many sites must say that they refuse a sum before it is taken back: more than may lie. Both of two.
+    pub fn refusals_min(&self) -> usize {
+        let sites = self.sites.len();
+        self.threshold_rule().least(sites).map_or(sites, |thresholds| thresholds.colluders_max + 1)
+    }
+
     /// All sites.
     pub fn roster(&self) -> SiteSet {
         (0..self.sites.len()).map(|i| SiteId(i as u16)).collect()

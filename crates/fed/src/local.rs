@@ -190,8 +190,9 @@ impl LocalFederation {
                     }
                 }
                 CoordinatorEffect::Finished(result, _) => run.outcome = Some(Ok(result)),
-                // Evidence comes with the end of its attempt, which names the site.
-                CoordinatorEffect::Equivocated(_) => {}
+                // Evidence comes with the end of its attempt, which names the site; the sites of one process
+                // take every sum of theirs.
+                CoordinatorEffect::Equivocated(_) | CoordinatorEffect::Revoked { .. } => {}
                 CoordinatorEffect::Ended { round, attempt, error } => {
                     run.outcome = Some(Err((round, attempt, error)));
                 }
@@ -264,7 +265,14 @@ impl LocalFederation {
                 }
                 SiteEffect::Ready { .. } => run.ready[index] = true,
                 SiteEffect::Train { .. } => {}
-                SiteEffect::Finished(result) => run.replicas.push(result.model),
+                SiteEffect::Finished(result) => {
+                    // Nothing of a site in memory outlives it, so its state is as safe as it gets.
+                    let saved = self.sites[index].state_saved(self.keys.as_mut());
+                    saved.map_err(|e| refused(&self.plan.sites()[index].name, e))?;
+                    run.replicas.push(result.model);
+                }
+                // Nobody is away here: every message arrives.
+                SiteEffect::CaughtUp { .. } => {}
             }
         }
         Ok(())

@@ -27,6 +27,8 @@ pub(crate) enum Record {
     Revealing { quorum: ConfirmSet },
     /// The attempt is over at this site.
     Closed,
+    /// The sum that was published for an attempt is refused, and the attempt over.
+    Refused { ctx: Hash },
 }
 
 impl Record {
@@ -71,6 +73,8 @@ pub(crate) struct Past {
     confirmed: BTreeMap<u32, SiteSet>,
     /// The attempt that was under way.
     pub open: Option<Open>,
+    /// Context of the last publication refused.
+    pub refused: Option<Hash>,
 }
 
 impl Past {
@@ -109,6 +113,10 @@ impl Past {
                 }
             }
             Record::Closed => self.close(),
+            Record::Refused { ctx } => {
+                self.close();
+                self.refused = Some(ctx);
+            }
         }
     }
 

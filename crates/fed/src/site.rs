@@ -15,22 +15,23 @@ use fovea_secagg::history::History;
 use fovea_secagg::identity::Identity;
 use fovea_secagg::journal::{Attempt, Entry, Journal};
 use fovea_secagg::layout::Proven;
-use fovea_secagg::message::{
-    AdvertiseSet, Announce, COORDINATOR, Complaint, ConfirmSet, MaskedClose, Open, Phase, ShareSet,
-};
+use fovea_secagg::message::{COORDINATOR, Complaint, MaskedClose, Open, Phase, ShareSet};
 use fovea_secagg::secret::Entropy;
 use fovea_secagg::sets::{SiteId, SiteSet};
 use fovea_secagg::site::pair::PairReady;
 use fovea_secagg::site::{Advertised, Confirmed, Ready, Seat, Shared, Uploaded, Verifier};
 use fovea_secagg::vector::Spool;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::MachineError;
 use crate::manifest::SignedPlan;
 use crate::record::{Past, Record};
+use crate::site::announced::Announced;
 use crate::state::ServerState;
 
+mod announced;
 mod publish;
+mod rejoin;
 mod resume;
 mod submit;
 
@@ -51,12 +52,20 @@ pub enum SiteEffect {
         /// Round.
         round: u32,
     },
-    /// The round is over and the model has changed.
+    /// The round is over and the model has changed: save the state, then call [`SiteMachine::state_saved`].
     Finished(RoundResult),
+    /// This site was away and has taken the state that a quorum of sites stands at: save it, then call
+    /// [`SiteMachine::state_saved`].
+    CaughtUp {
+        /// The first round it can take part in.
+        round: u32,
+        /// Digest of the model.
+        model: Hash,
+    },
 }
 
 /// What is known to everyone after a round.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundResult {
     /// Round.
     pub round: u32,
@@ -85,6 +94,12 @@ pub struct SiteMachine {
     joined: Option<(u32, u16)>,
     /// Whether the journal keeps secrets of an attempt under way.
     journaled: bool,
+    /// Whether the state has changed and was not said to be saved.
+    unsaved: bool,
+    /// Context of the last attempt whose publication was refused.
+    refused: Option<Hash>,
+    /// A state that is being sent to this site.
+    offered: Option<Spool>,
     active: Option<Active>,
 }
 
@@ -138,8 +153,20 @@ impl SiteMachine {
         let past = Past::read(entries)?;
         let mut history = History::new(plan.job().multi_round_policy);
         past.fill(&mut history);
-        let (joined, active) = (past.joined, None);
-        let mut site = Self { plan, me, identity, state, history, journal, joined, journaled: false, active };
+        let mut site = Self {
+            plan,
+            me,
+            identity,
+            state,
+            history,
+            journal,
+            joined: past.joined,
+            journaled: false,
+            unsaved: false,
+            refused: past.refused,
+            offered: None,
+            active: None,
+        };
         let mut effects = Vec::new();
         if let Some(open) = past.open {
             site.journaled = true;
@@ -191,6 +218,10 @@ impl SiteMachine {
             envelope.verify(self.plan.keys())?;
             return self.open(&envelope, entropy, effects);
         }
+        if envelope.header.ctx == self.plan.hello_ctx() {
+            envelope.verify(self.plan.keys())?;
+            return self.catch_up(&envelope, effects);
+        }
         let active = self.active.as_mut().ok_or(MachineError::Context)?;
         if envelope.header.ctx != active.terms.ctx() {
             return Err(MachineError::Context);
@@ -198,7 +229,7 @@ impl SiteMachine {
         envelope.verify(self.plan.keys())?;
         match phase {
             Phase::PublishChunk => active.publish_chunk(&envelope),
-            Phase::PublishClose => self.publish_close(&envelope, effects),
+            Phase::PublishClose => self.publish_close(&envelope, entropy, effects),
             Phase::Abandon => {
                 self.active = None;
                 Ok(())
@@ -207,9 +238,9 @@ impl SiteMachine {
         }
     }
 
-    /// Forgets the secrets in the journal once their attempt is over.
+    /// Forgets the secrets in the journal once their attempt is over and the state after it is safe.
     fn settle(&mut self, entropy: &mut dyn Entropy) -> Result<(), MachineError> {
-        if self.active.is_none() && self.journaled {
+        if self.active.is_none() && self.journaled && !self.unsaved {
             self.journaled = false;
             self.journal.append(&Record::Closed.to_bytes()?, Attempt::End, entropy)?;
         }
@@ -228,6 +259,9 @@ impl SiteMachine {
             || !invited.is_subset(&self.plan.roster())
             || envelope.header.ctx != terms.ctx()
         {
+            if round >= self.state.round {
+                effects.push(self.hello()?);
+            }
             return Err(MachineError::Context);
         }
         if self.history.is_burned(round) {
@@ -239,7 +273,8 @@ impl SiteMachine {
         let seat = Seat::new(Arc::clone(&terms), self.me, Arc::clone(&self.identity))?;
         let record = Record::Joining { round, attempt }.to_bytes()?;
         self.journal.append(&record, Attempt::End, entropy)?;
-        (self.joined, self.journaled) = (Some((round, attempt)), false);
+        self.joined = Some((round, attempt));
+        (self.journaled, self.unsaved) = (false, false);
         let (state, message) = Advertised::start(seat, entropy)?;
         effects.push(self.wrap(&terms, Phase::Advertise, &message)?);
         effects.push(SiteEffect::Train { round });
@@ -349,26 +384,6 @@ impl Active {
             SitePhase::Ready(_) | SitePhase::PairReady(_) | SitePhase::Following(..) | SitePhase::Out => {
                 false
             }
-        }
-    }
-}
-
-/// The body of a message that advances a site.
-enum Announced {
-    Keys(AdvertiseSet),
-    Shares(ShareSet),
-    Complete(Announce),
-    Quorum(ConfirmSet),
-}
-
-impl Announced {
-    fn read(envelope: &Envelope) -> Result<Self, MachineError> {
-        match envelope.header.phase {
-            Phase::AdvertiseSet => Ok(Self::Keys(envelope.body()?)),
-            Phase::ShareSet => Ok(Self::Shares(envelope.body()?)),
-            Phase::Announce => Ok(Self::Complete(envelope.body()?)),
-            Phase::ConfirmSet => Ok(Self::Quorum(envelope.body()?)),
-            phase => Err(MachineError::OutOfPhase { phase }),
         }
     }
 }

@@ -61,6 +61,45 @@ impl ServerState {
         Hash::of_floats("fovea/model/v1", &self.model)
     }
 
+    /// Digest of everything beside the model that the next round depends on: layout, clips, exponents and moments.
+    fn config(&self, proven: &Proven) -> Hash {
+        let moments = |values: &[f32]| Hash::of_floats("fovea/moments/v1", values).0;
+        let (first, second) = (moments(&self.moments.first), moments(&self.moments.second));
+        Hash::of("fovea/round-config/v1", &[&proven.layout().digest().0, &first, &second])
+    }
+
+    /// Digest of the whole state, round number aside: two parties with one position can train together.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub fn position(&self, plan: &Plan) -> Result<Hash, LayoutError> {
+        let config = self.config(&plan.proven(&self.clips)?);
+        Ok(Hash::of("fovea/position/v1", &[&self.model_hash().0, &config.0]))
+    }
+
+    /// Number of words of a state of this plan: model, moments, clips.
+    pub(crate) fn word_count(plan: &Plan) -> usize {
+        let [first, second] = plan.job().strategy.moment_counts();
+        (1 + first + second) * plan.coordinates() + plan.parameters().len()
+    }
+
+    /// Model, moments and clips as bit patterns, one after the other.
+    pub(crate) fn to_words(&self) -> Vec<u32> {
+        let parts = [&self.model, &self.moments.first, &self.moments.second, &self.clips];
+        parts.into_iter().flatten().map(|value| value.to_bits()).collect()
+    }
+
+    /// The inverse of [`Self::to_words`], for the state before `round`.
+    pub(crate) fn from_words(plan: &Plan, round: u32, words: &[u32]) -> Result<Self, JobError> {
+        let [first, second] = plan.job().strategy.moment_counts().map(|count| count * plan.coordinates());
+        let mut rest = words.iter().map(|&word| f32::from_bits(word));
+        let mut take = |len: usize| rest.by_ref().take(len).collect::<Vec<f32>>();
+        let model = take(plan.coordinates());
+        let moments = Moments { first: take(first), second: take(second) };
+        let clips = take(plan.parameters().len());
+        Self { round, model, moments, clips }.checked(plan)
+    }
+
     /// The server step: the next model, moments, clips and round number after `round`.
     pub fn apply(&mut self, plan: &Plan, round: u32, average: &Average) {
         plan.job().strategy.step(&mut self.model, &mut self.moments, &average.update);
@@ -85,7 +124,7 @@ impl ServerState {
             round,
             attempt,
             model: self.model_hash(),
-            config: proven.layout().digest(),
+            config: self.config(&proven),
             invited,
         };
         let words = proven.layout().words();

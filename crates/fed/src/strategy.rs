@@ -76,6 +76,15 @@ impl Strategy {
         }
     }
 
+    /// Values per coordinate of the first and of the second moment.
+    pub(crate) fn moment_counts(&self) -> [usize; 2] {
+        match self {
+            Self::FedAvg => [0, 0],
+            Self::FedAvgM { .. } => [1, 0],
+            Self::FedAdam { .. } => [1, 1],
+        }
+    }
+
     /// Moments before the first step, for `coordinates` coordinates.
     pub fn start(&self, coordinates: usize) -> Moments {
         match *self {

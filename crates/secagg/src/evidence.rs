@@ -53,14 +53,17 @@ impl Equivocation {
             | Phase::Unmask
             | Phase::PublishClose => true,
             // Chunks are many; what is addressed to one site differs from site to site; the set of
-            // confirmations may be sent again when more have arrived.
+            // confirmations may be sent again when more have arrived; a site stands elsewhere later.
             Phase::Open
             | Phase::ShareSet
             | Phase::MaskedChunk
             | Phase::ConfirmSet
             | Phase::PublishChunk
             | Phase::Complaint
-            | Phase::Abandon => false,
+            | Phase::Abandon
+            | Phase::Hello
+            | Phase::CatchUpChunk
+            | Phase::CatchUpClose => false,
         }
     }
 

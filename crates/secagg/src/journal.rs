@@ -57,7 +57,7 @@ pub trait Storage: std::fmt::Debug + Send {
 
 /// A storage that did not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("journal storage, {action}: {reason}")]
+#[error("storage, {action}: {reason}")]
 pub struct StorageError {
     /// What was to be done.
     pub action: &'static str,

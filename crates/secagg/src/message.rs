@@ -51,6 +51,12 @@ pub enum Phase {
     Complaint,
     /// Coordinator: the attempt is over without a sum.
     Abandon,
+    /// Site, outside attempts: what it has, and what it waits for.
+    Hello,
+    /// Coordinator, outside attempts: a piece of the state for a site that was away.
+    CatchUpChunk,
+    /// Coordinator, outside attempts: root of that state, and proof that a quorum of sites stands there.
+    CatchUpClose,
 }
 
 /// Opens an attempt; the site computes the context digest itself and compares.
@@ -217,4 +223,28 @@ pub struct PublishClose {
 pub struct Complaint {
     /// The accused.
     pub dealer: SiteId,
+}
+
+/// What a site says after every connection and every change of its state: where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Number of the round it would take part in next.
+    pub round: u32,
+    /// Digest of the state that round starts from.
+    pub position: Hash,
+    /// Context of an attempt whose publication it still waits for.
+    pub awaits: Option<Hash>,
+    /// Context of the last attempt whose publication it refused.
+    pub refused: Option<Hash>,
+}
+
+/// Closes a state for a site that was away. Its words travel in [`Chunk`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchUpClose {
+    /// Merkle root over the chunks.
+    pub root: Hash,
+    /// Number of the next round at this state.
+    pub round: u32,
+    /// What a quorum of sites said that stands there, ascending.
+    pub proof: Vec<(SiteId, Signed<Hello>)>,
 }

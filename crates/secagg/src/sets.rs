@@ -129,15 +129,16 @@ impl ThresholdRule {
     ///
     /// The colluders tolerated are counted over the whole roster: the coordinator has a say in who takes
     /// part, so in a small cohort all of them may sit beside one honest site. The quorum t is the
-    /// profile's, raised in profile malicious until 2 t - n exceeds the colluders: then two quorums share
-    /// an honest site, and no two sets can both be confirmed.
+    /// profile's, raised in profile malicious until 2 t - N exceeds the colluders for the N sites of the
+    /// roster: then two quorums share an honest site, also those of two attempts with different cohorts, and
+    /// since a site confirms one set per round, no two sets of a round can both be confirmed.
     ///
     /// # Errors
     /// [`Abort::TooFewSites`], and [`Abort::Thresholds`] when no quorum is large enough for the colluders.
     pub fn for_cohort(&self, roster: usize, sites: usize) -> Result<Thresholds, Abort> {
         let colluders_max = self.colluders_max.map_or(roster.div_ceil(3).saturating_sub(1), usize::from);
         let quorum = match self.profile {
-            Profile::Malicious => (2 * sites / 3 + 1).max((sites + colluders_max) / 2 + 1),
+            Profile::Malicious => (2 * sites / 3 + 1).max((roster + colluders_max) / 2 + 1),
             Profile::SemiHonest => sites / 2 + 1,
         };
         let quorum = quorum.max(3);
@@ -149,6 +150,14 @@ impl ThresholdRule {
             return Err(Abort::TooFewSites { phase: "advertise", have: sites, need: sites_min });
         }
         Ok(Thresholds { cohort: sites as u16, quorum, sites_min, colluders_max })
+    }
+}
+
+impl ThresholdRule {
+    /// Thresholds of the smallest cohort that is allowed: every sum covers at least its `sites_min`, and every
+    /// quorum has at least its `quorum`. `None` for two sites.
+    pub fn least(&self, roster: usize) -> Option<Thresholds> {
+        (3..=roster).find_map(|sites| self.for_cohort(roster, sites).ok())
     }
 }
 
@@ -229,7 +238,7 @@ mod tests {
             for sites in 3..=roster {
                 if let Ok(thresholds) = rule.for_cohort(roster, sites) {
                     assert_eq!(thresholds.colluders_max, colluders);
-                    assert!(2 * thresholds.quorum > sites + colluders, "{roster} {sites}");
+                    assert!(2 * thresholds.quorum > roster + colluders, "{roster} {sites}");
                     assert!((colluders + 2..=sites).contains(&thresholds.sites_min), "{roster} {sites}");
                     allowed += 1;
                 }

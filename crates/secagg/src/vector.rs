@@ -67,12 +67,17 @@ impl Spool {
         Ok(Accepted::New)
     }
 
+    /// Whether all words have arrived.
+    pub fn is_complete(&self) -> bool {
+        self.words.len() == self.expected
+    }
+
     /// The whole vector, once it is complete and matches `root`.
     ///
     /// # Errors
     /// The spool itself and the reason; a sender may go on or give up.
     pub fn finish(self, root: Hash) -> Result<Vec<u32>, (Self, &'static str)> {
-        if self.words.len() != self.expected {
+        if !self.is_complete() {
             return Err((self, "incomplete vector"));
         }
         if merkle_root(&self.leaves) != root {

@@ -19,7 +19,7 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("async-std", &["net", "cli"]),
     ("smol", &["net", "cli"]),
     ("anyhow", &["cli", "bench", "xtask"]),
-    ("clap", &["cli", "bench", "xtask"]),
+    ("clap", &["cli", "bench", "sim", "xtask"]),
     ("rand", &[]),
     ("tch", &[]),
     ("ort", &[]),

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use fovea_data::{Dataset, Entry, Sample, Split, SyntheticCamera, entries, find_sites, synthetic_sample};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Training images of each real hospital.
 const TRAIN: usize = 16;
@@ -20,10 +20,22 @@ pub struct Hospital {
     pub key: String,
     /// `DRIVE`.
     pub title: String,
+    /// Where its images come from.
+    pub origin: Origin,
     /// Images to train on.
     pub train: Vec<Sample>,
     /// Images to test on.
     pub test: Vec<Sample>,
+}
+
+/// Where a hospital's images come from: what another process needs to find the same ones.
+pub enum Origin {
+    /// The camera of the hospital's name, with this factor on its extents.
+    Camera { scale: f32 },
+    /// The first ones by name in a data set's folder.
+    Folder(PathBuf),
+    /// A fold of a data set.
+    Fold,
 }
 
 /// A test set that no model has seen the hospital of, or no image of.
@@ -74,8 +86,9 @@ impl Cohort {
                 samples: all(&sites.drive_test?)?,
             });
         }
-        let alice = first_and_last("alice", "drive", "DRIVE", &sites.drive?)?;
-        let bob = first_and_last("bob", "stare", "STARE", &sites.stare?)?;
+        let folder = |name: &str| Origin::Folder(root.join(name));
+        let alice = first_and_last("alice", "drive", "DRIVE", &sites.drive?, folder("DRIVE/training"))?;
+        let bob = first_and_last("bob", "stare", "STARE", &sites.stare?, folder("STARE"))?;
         Ok(Cohort { title: "DRIVE and STARE".to_owned(), hospitals: vec![alice, bob], unseen })
     }
 
@@ -91,6 +104,7 @@ impl Cohort {
                 site: camera.name.to_owned(),
                 key: camera.name.to_owned(),
                 title: capitalised(camera.name),
+                origin: Origin::Camera { scale: settings.scale },
                 train: draw(0..settings.train),
                 test: draw(settings.train..settings.train + settings.test),
             }
@@ -104,7 +118,7 @@ impl Cohort {
         let mut cohort = Cohort::real(root, false)?;
         let stare = find_sites(root).stare?;
         let split = Split::fold(&entries(&stare)?, folds, fold)?;
-        cohort.hospitals[1] = split_by("bob", "stare", "STARE", &stare, &split)?;
+        cohort.hospitals[1] = split_by("bob", "stare", "STARE", &stare, &split, Origin::Fold)?;
         Ok(cohort)
     }
 
@@ -126,14 +140,21 @@ impl Cohort {
     }
 }
 
-fn first_and_last(site: &str, key: &str, title: &str, dataset: &Dataset) -> Result<Hospital> {
+fn first_and_last(site: &str, key: &str, title: &str, dataset: &Dataset, origin: Origin) -> Result<Hospital> {
     let split = Split::first_and_last(&entries(dataset)?, TRAIN, TEST).with_context(|| {
         format!("{title} has {} images; the experiment needs {}", dataset.len(), TRAIN + TEST)
     })?;
-    split_by(site, key, title, dataset, &split)
+    split_by(site, key, title, dataset, &split, origin)
 }
 
-fn split_by(site: &str, key: &str, title: &str, dataset: &Dataset, split: &Split) -> Result<Hospital> {
+fn split_by(
+    site: &str,
+    key: &str,
+    title: &str,
+    dataset: &Dataset,
+    split: &Split,
+    origin: Origin,
+) -> Result<Hospital> {
     let (train, test) = split.indices(dataset)?;
     let load = |indices: &[usize]| -> Result<Vec<Sample>> {
         Ok(indices.par_iter().map(|&i| dataset.load(i)).collect::<Result<_, _>>()?)
@@ -142,6 +163,7 @@ fn split_by(site: &str, key: &str, title: &str, dataset: &Dataset, split: &Split
         site: site.to_owned(),
         key: key.to_owned(),
         title: title.to_owned(),
+        origin,
         train: load(&train)?,
         test: load(&test)?,
     })

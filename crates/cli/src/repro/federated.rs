@@ -4,19 +4,19 @@ use super::Interrupted;
 use super::cohort::Cohort;
 use super::profile::Profile;
 use super::round_state::{RoundState, Tally};
-use super::trained::{Place, Trained, network};
+use super::trained::{Place, Trained};
 use crate::common::{self, Progress};
+use crate::learning::{Recipe, WEIGHT_MAX};
 use anyhow::{Result, anyhow, ensure};
 use fovea_fed::clip::ClipRule;
-use fovea_fed::job::{Job, Parameter, SiteConfig};
+use fovea_fed::job::{Job, SiteConfig};
 use fovea_fed::local::{FederationError, LocalFederation, RoundReport};
 use fovea_fed::site::LocalUpdate;
 use fovea_report::{Federation, Site};
 use fovea_secagg::history::MultiRoundPolicy;
 use fovea_secagg::sets::Profile as Threat;
-use fovea_train::{Observer, StepReport, TrainConfig, Trainer, average_decay, prepare};
+use fovea_train::{Observer, StepReport, TrainConfig, Trainer};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Attempts of one round before the run gives up.
 const ATTEMPTS_MAX: u32 = 4;
@@ -51,6 +51,7 @@ pub fn train(
 struct Run<'a> {
     profile: &'a Profile,
     config: &'a TrainConfig,
+    recipe: Recipe,
     cohort: &'a Cohort,
     federation: LocalFederation,
     trainers: Vec<Trainer>,
@@ -60,29 +61,26 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(profile: &'a Profile, config: &'a TrainConfig, cohort: &'a Cohort) -> Result<Self> {
-        let trainer = |(site, hospital): (usize, &super::cohort::Hospital)| -> Result<Trainer> {
-            let samples = prepare(&hospital.train, &config.preprocessing)?;
-            // Sites draw their crops from streams of their own; the model that they start from is the round's.
-            let own = TrainConfig { seed: config.seed ^ ((site as u64 + 1) << 32), ..config.clone() };
-            let (samples, limit) = (Arc::new(samples), profile.memory_limit);
-            Ok(Trainer::within(own, samples, common::device::make_executor().as_ref(), limit)?)
+        let recipe = profile.recipe(config);
+        let trainer = |(site, hospital): (usize, &super::cohort::Hospital)| {
+            recipe.trainer(site, &hospital.train, profile.memory_limit)
         };
         let trainers = cohort.hospitals.iter().enumerate().map(trainer).collect::<Result<Vec<_>>>()?;
-        let initial = network(config)?.parameters().initialise(config.seed);
+        let initial = recipe.initial()?;
         let federation = LocalFederation::new(
             job(profile, config),
             sites(cohort),
-            parameters(profile, config)?,
+            recipe.parameters()?,
             initial.clone(),
             Some(config.seed),
         )?;
         let tally = Tally::new(trainers.len());
-        Ok(Run { profile, config, cohort, federation, trainers, average: initial, tally })
+        Ok(Run { profile, config, recipe, cohort, federation, trainers, average: initial, tally })
     }
 
     fn resume(&mut self, place: &Place) -> Result<()> {
         let Some(saved) = RoundState::find(place, self.trainers.len())? else { return Ok(()) };
-        let (job, parameters) = (job(self.profile, self.config), parameters(self.profile, self.config)?);
+        let (job, parameters) = (job(self.profile, self.config), self.recipe.parameters()?);
         let sites = sites(self.cohort);
         self.federation =
             LocalFederation::restore(job, sites, parameters, &saved.server, Some(self.config.seed))?;
@@ -108,14 +106,14 @@ impl<'a> Run<'a> {
             let absent =
                 self.profile.drop_out.filter(|&(_, round)| attempt == 0 && round == self.tally.rounds);
             let mut failure = None;
-            let (trainers, profile) = (&mut self.trainers, self.profile);
+            let (trainers, recipe) = (&mut self.trainers, &self.recipe);
             let result = self.federation.round(|site, global| {
                 if absent.is_some_and(|(who, _)| who == site) {
                     return None;
                 }
                 if updates[site].is_none() {
                     let mut shown = FirstSite { progress, first: site == 0 };
-                    match local_update(&mut trainers[site], profile.local_steps, global, &mut shown) {
+                    match recipe.local_update(&mut trainers[site], global, &mut shown) {
                         Ok(update) => updates[site] = Some(update),
                         Err(error) => failure = Some(error.context(format!("site {site}"))),
                     }
@@ -142,13 +140,7 @@ impl<'a> Run<'a> {
 
     fn account(&mut self, report: &RoundReport) -> Result<()> {
         ensure!(report.replicas_agree, "round {}: the sites computed different models", report.round);
-        let steps = self.tally.rounds * self.profile.local_steps;
-        let decay = self.config.average_decay.map_or(0.0, |decay| {
-            (0..self.profile.local_steps).map(|k| average_decay(decay, steps + k)).product::<f32>()
-        });
-        for (average, w) in self.average.iter_mut().zip(self.federation.model()) {
-            *average += (1.0 - decay) * (w - *average);
-        }
+        self.recipe.follow(&mut self.average, self.federation.model(), self.tally.rounds);
         let loss = report.means.iter().find(|(name, _)| name == "loss").map_or(f64::NAN, |(_, value)| *value);
         self.tally.add(report, loss);
         Ok(())
@@ -192,19 +184,6 @@ impl<'a> Run<'a> {
     }
 }
 
-fn local_update(
-    trainer: &mut Trainer,
-    steps: u32,
-    global: &[f32],
-    observer: &mut dyn Observer,
-) -> Result<LocalUpdate> {
-    trainer.set_model(global)?;
-    trainer.set_anchor(global)?;
-    let stats = trainer.run_steps(steps, observer)?;
-    let loss = stats.mean_loss.map_or(0.0, f64::from);
-    Ok(LocalUpdate { model: trainer.model()?, samples: trainer.samples().len() as u32, side: vec![loss] })
-}
-
 /// Sites step in turn; the bar counts the first one's.
 struct FirstSite<'a> {
     progress: &'a mut Progress,
@@ -229,7 +208,7 @@ fn job(profile: &Profile, config: &TrainConfig) -> Job {
         sites_min: 2,
         profile: Threat::Malicious,
         colluders_max: None,
-        weight_max: 1024,
+        weight_max: WEIGHT_MAX,
         side_names: vec!["loss".to_owned()],
         clip_rule: ClipRule::FollowUpdate,
         multi_round_policy: MultiRoundPolicy::Warn,
@@ -244,14 +223,4 @@ fn sites(cohort: &Cohort) -> Vec<SiteConfig> {
         .iter()
         .map(|h| SiteConfig { name: h.site.clone(), ack_two_party_disclosure: true })
         .collect()
-}
-
-fn parameters(profile: &Profile, config: &TrainConfig) -> Result<Vec<Parameter>> {
-    let unet = network(config)?;
-    let parameter = |e: &fovea_unet::ParamSpec| Parameter {
-        name: e.name.clone(),
-        len: e.range().len(),
-        first_clip: profile.first_clip,
-    };
-    Ok(unet.parameters().entries().iter().map(parameter).collect())
 }

@@ -7,8 +7,8 @@ use crate::common;
 use anyhow::Result;
 use fovea_data::Sample;
 use fovea_report::{
-    About, ModelCurves, PageInput, Prediction, Rgb, RunSummary, TestPicture, TestSet, images_csv, loss_svg,
-    page,
+    About, Federation, ModelCurves, PageInput, Prediction, Rgb, RunSummary, TestPicture, TestSet, images_csv,
+    loss_svg, page,
 };
 use std::path::Path;
 
@@ -98,7 +98,7 @@ pub fn write(
         curves: &curves,
         pictures: &pictures,
         pictures_seed: shown.seed,
-        protection: &protection(cohort),
+        protection: &protection(cohort, summary.federation.as_ref()),
         commands: &[command.to_owned()],
         config: &config,
     };
@@ -111,14 +111,23 @@ pub fn write(
     Ok(fovea_data::write_atomically(&folder.join("report.html"), page(&input)?.as_bytes())?)
 }
 
-fn protection(cohort: &Cohort) -> Vec<String> {
+fn protection(cohort: &Cohort, federation: Option<&Federation>) -> Vec<String> {
     let who: Vec<&str> = cohort.hospitals.iter().map(|h| h.site.as_str()).collect();
-    vec![
+    let who = who.join(", ");
+    // Only a rehearsal in one process can look at the sum in the clear.
+    let networked = federation.is_some_and(|federation| federation.equals_clear.is_none());
+    let kind = if networked {
         format!(
-            "This run was a rehearsal in one process: {} and jon exchanged the encoded messages of the protocol, \
-             but no network, keys of a roster or separate machines were involved.",
-            who.join(", ")
-        ),
+            "{who} and jon were processes of their own and talked over TLS, with keys of a signed roster, but on one machine."
+        )
+    } else {
+        format!(
+            "This run was a rehearsal in one process: {who} and jon exchanged the encoded messages of the protocol, \
+             but no network, keys of a roster or separate machines were involved."
+        )
+    };
+    vec![
+        kind,
         "The threshold of the federated and of the pooled model was chosen on the training images of all hospitals \
          together; scoring, thresholds and this report saw all images in one place, which a real federation would not."
             .to_owned(),

@@ -1,5 +1,6 @@
 //! Named settings of the experiment.
 
+use crate::learning::Recipe;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use fovea_fed::strategy::Strategy;
@@ -145,6 +146,11 @@ impl Profile {
         self.train.steps = self.train.steps.next_multiple_of(self.local_steps);
         self.train.validate()?;
         Ok(self)
+    }
+
+    /// What all sites of the federated model have in common.
+    pub fn recipe(&self, config: &TrainConfig) -> Recipe {
+        Recipe { local_steps: self.local_steps, first_clip: self.first_clip, train: config.clone() }
     }
 
     /// Epochs of a site in each round, for the job description.

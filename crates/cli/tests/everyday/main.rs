@@ -6,6 +6,7 @@ mod evaluate;
 #[cfg(unix)]
 mod interrupt;
 mod memory;
+mod network;
 mod predict;
 mod repro;
 mod train;

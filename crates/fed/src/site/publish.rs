@@ -2,29 +2,55 @@
 
 use fovea_secagg::encode::{decode, decode_side};
 use fovea_secagg::envelope::Envelope;
-use fovea_secagg::error::Abort;
-use fovea_secagg::message::{COORDINATOR, PublishClose};
+use fovea_secagg::error::{Abort, Reject};
+use fovea_secagg::journal::Attempt;
+use fovea_secagg::message::{COORDINATOR, Phase, PublishClose};
+use fovea_secagg::secret::Entropy;
 use fovea_secagg::sets::SiteSet;
 use fovea_secagg::site::{Published, Verifier};
 use fovea_secagg::vector::side_from_bytes;
 
 use crate::error::MachineError;
+use crate::record::Record;
 use crate::site::{Active, RoundResult, SiteEffect, SiteMachine, SitePhase};
 
 impl SiteMachine {
     pub(super) fn publish_close(
         &mut self,
         envelope: &Envelope,
+        entropy: &mut dyn Entropy,
         effects: &mut Vec<SiteEffect>,
     ) -> Result<(), MachineError> {
         let out_of_phase = MachineError::OutOfPhase { phase: envelope.header.phase };
-        if !self.active.as_ref().is_some_and(Active::can_follow) {
-            return Err(out_of_phase);
+        match self.active.as_ref().filter(|active| active.can_follow()) {
+            None => return Err(out_of_phase),
+            // A piece was lost on the way: the publication can come again.
+            Some(active) if !active.inbox.is_complete() => {
+                return Err(Reject::Content { site: COORDINATOR, what: "incomplete publication" }.into());
+            }
+            Some(_) => {}
         }
-        let PublishClose { root, side, complete, quorum } = envelope.body()?;
-        let Some(Active { terms, proven, phase, inbox }) = self.active.take() else {
-            return Err(out_of_phase);
-        };
+        let close = envelope.body()?;
+        let Some(active) = self.active.take() else { return Err(out_of_phase) };
+        let ctx = active.terms.ctx();
+        let taken = self.take_sum(active, close, effects);
+        if taken.is_err() {
+            // The coordinator cannot see that the tags are wrong, and has to be told so, whatever happens.
+            self.journal.append(&Record::Refused { ctx }.to_bytes()?, Attempt::End, entropy)?;
+            (self.refused, self.journaled) = (Some(ctx), false);
+            effects.push(self.hello()?);
+        }
+        taken
+    }
+
+    /// Checks a whole publication and takes the server step.
+    fn take_sum(
+        &mut self,
+        Active { terms, proven, phase, inbox }: Active,
+        PublishClose { root, side, complete, quorum }: PublishClose,
+        effects: &mut Vec<SiteEffect>,
+    ) -> Result<(), MachineError> {
+        let out_of_phase = MachineError::OutOfPhase { phase: Phase::PublishClose };
         let refused = |why| MachineError::Abort(Abort::Published { why });
         let (verifier, expected) = phase.into_verifier().ok_or(out_of_phase)?;
         if expected.is_some_and(|set| set != complete) {
@@ -45,16 +71,11 @@ impl SiteMachine {
             means: decode_side(&side[..terms.side_values()], average.samples),
             model: self.state.model_hash(),
         }));
-        Ok(())
+        self.moved(effects)
     }
 }
 
 impl Active {
-    /// A site that has uploaded, or dropped out once it could check sums, follows the publication.
-    fn can_follow(&self) -> bool {
-        matches!(self.phase, SitePhase::Uploaded(..) | SitePhase::Confirmed(_) | SitePhase::Following(..))
-    }
-
     pub(super) fn publish_chunk(&mut self, envelope: &Envelope) -> Result<(), MachineError> {
         if !self.can_follow() {
             return Err(MachineError::OutOfPhase { phase: envelope.header.phase });

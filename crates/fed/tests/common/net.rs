@@ -93,11 +93,15 @@ pub fn identity(site: u16) -> Identity {
 }
 
 pub fn plan(n: u16, policy: MultiRoundPolicy) -> Plan {
+    plan_with(n, policy, Strategy::FedAvg)
+}
+
+pub fn plan_with(n: u16, policy: MultiRoundPolicy, strategy: Strategy) -> Plan {
     let job = Job {
         name: "test".into(),
         rounds: 2,
         local_epochs: 1,
-        strategy: Strategy::FedAvg,
+        strategy,
         proximal_mu: 0.0,
         sites_min: 2,
         profile: Profile::Malicious,
@@ -248,6 +252,11 @@ impl Net {
         let (place, mut out) = (usize::from(site.0), Vec::new());
         let result = self.sites[place].receive(bytes, &mut self.entropies[place], &mut out);
         let ready = out.iter().any(|effect| matches!(effect, SiteEffect::Ready { .. }));
+        let moved =
+            |effect: &SiteEffect| matches!(effect, SiteEffect::Finished(_) | SiteEffect::CaughtUp { .. });
+        if out.iter().any(moved) {
+            self.sites[place].state_saved(&mut self.entropies[place])?;
+        }
         effects.append(&mut out);
         result?;
         if ready { self.submit(site, effects) } else { Ok(()) }
