@@ -5,9 +5,9 @@
 
 mod audit;
 mod common;
-mod devices;
 mod coordinator;
 mod demo;
+mod devices;
 mod evaluate;
 mod federation;
 mod learning;

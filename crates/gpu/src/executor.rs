@@ -1,28 +1,25 @@
 //! Interprets a graph on a GPU: every node's launches are prepared once, a step is one submission.
 
 mod mapped;
+mod prepare;
 
 use crate::device::Device;
 use crate::launch::{Launch, Place};
 use crate::layout::Layout;
-use crate::lower::{check_finite, lower};
-use crate::{GpuError, Operand, Tuning};
+use crate::{GpuError, Tuning};
 use fovea_graph::{ExecuteError, Graph, NodeId, Op, Outcome, Step, ValueId};
 use fovea_tensor::Stream;
 use mapped::Mapped;
+pub(crate) use prepare::lowered;
+use prepare::{Ready, arena_error, buffer, bytes, fits, flagging, prepare};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Steps whose losses are read back together.
 pub const STEPS_IN_FLIGHT: usize = 16;
 
-/// Uniform bindings begin at multiples of this many bytes, WebGPU's default limit.
-const UNIFORM_ALIGN: usize = 256;
-
 /// Bytes of one step's entry in the list of outcomes: the loss, and the guard's word.
 const OUTCOME_BYTES: u64 = 8;
-
-const MIB: u64 = 1 << 20;
 
 /// Runs one graph on one device. On native systems it is an [`Executor`](fovea_graph::Executor) that waits for the
 /// device; everywhere it can be driven by futures instead.
@@ -41,13 +38,6 @@ pub struct GpuExecutor {
     in_flight: usize,
     /// The last step whose random key the device has.
     step: Option<Step>,
-}
-
-/// A launch that only waits for being recorded.
-struct Ready {
-    pipeline: wgpu::ComputePipeline,
-    bindings: wgpu::BindGroup,
-    groups: [u32; 3],
 }
 
 impl GpuExecutor {
@@ -331,93 +321,4 @@ impl From<GpuError> for ExecuteError {
     fn from(error: GpuError) -> Self {
         ExecuteError::Device { what: error.to_string() }
     }
-}
-
-/// The launches of every node, and the bytes of the arena.
-pub(crate) fn lowered(graph: &Graph, layout: &Layout, tuning: &Tuning) -> (Vec<Vec<Launch>>, u64) {
-    let each = (0..graph.nodes().len()).map(|index| lower(graph, index, layout, tuning));
-    let (launches, ends): (Vec<_>, Vec<_>) = each.unzip();
-    let end = ends.into_iter().max().unwrap_or(0);
-    (launches, bytes(layout.floats(end)))
-}
-
-fn flagging(graph: &Graph, layout: &Layout) -> Vec<Option<Launch>> {
-    let check = |(index, node): (usize, &fovea_graph::Node)| {
-        let value = node.output?;
-        let operand = Operand { place: layout.place(graph, value), shape: graph.shape(value) };
-        Some(check_finite(operand, index, layout))
-    };
-    graph.nodes().iter().enumerate().map(check).collect()
-}
-
-/// Refuses what the device cannot hold.
-fn fits(device: &Device, graph: &Graph, arena: u64, launches: &[Vec<Launch>]) -> Result<(), GpuError> {
-    let limits = device.device.limits();
-    if arena > limits.max_buffer_size {
-        return Err(arena_error(device, arena, limits.max_buffer_size));
-    }
-    let most = limits.max_storage_buffer_binding_size;
-    for (list, node) in launches.iter().zip(graph.nodes()) {
-        let largest = list.iter().flat_map(|launch| &launch.bindings).map(|p| bytes(p.floats)).max();
-        if let Some(needed) = largest.filter(|&needed| needed > most) {
-            return Err(GpuError::Binding {
-                adapter: device.description().name.clone(),
-                value: format!("an operand of {} ({})", node.op.name(), node.label),
-                needed_mib: needed.div_ceil(MIB),
-                limit_mib: most / MIB,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn arena_error(device: &Device, needed: u64, limit: u64) -> GpuError {
-    let adapter = device.description().name.clone();
-    GpuError::Arena { adapter, needed_mib: needed.div_ceil(MIB), limit_mib: limit / MIB }
-}
-
-fn buffer(device: &Device, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-    device.device.create_buffer(&descriptor)
-}
-
-/// Pipelines, and bind groups over the arena and one uniform buffer with the numbers of all launches.
-fn prepare(device: &Device, arena: &wgpu::Buffer, launches: &[&Launch]) -> Vec<Ready> {
-    let mut numbers = Vec::new();
-    let mut ranges = Vec::new();
-    for launch in launches {
-        let words = launch.params.bytes();
-        // A uniform struct's size is a multiple of 16 bytes.
-        let length = words.len().next_multiple_of(16).max(16);
-        ranges.push((numbers.len() as u64, length as u64));
-        numbers.extend_from_slice(&words);
-        numbers.resize(numbers.len().next_multiple_of(UNIFORM_ALIGN), 0);
-    }
-    let uniform = buffer(device, "parameters", numbers.len().max(16) as u64, wgpu::BufferUsages::UNIFORM);
-    device.queue.write_buffer(&uniform, 0, &numbers);
-    let ready = |(launch, (start, length)): (&&Launch, (u64, u64))| {
-        let pipeline = device.pipeline(launch.shader, &launch.constants);
-        let range = |buffer, offset, size| {
-            let size = std::num::NonZeroU64::new(size);
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
-        };
-        let parameters = wgpu::BindGroupEntry { binding: 0, resource: range(&uniform, start, length) };
-        let operands = launch.bindings.iter().enumerate().map(|(i, &Place { offset, floats })| {
-            let resource = range(arena, bytes(offset), bytes(floats));
-            wgpu::BindGroupEntry { binding: i as u32 + 1, resource }
-        });
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = [parameters].into_iter().chain(operands).collect();
-        let bindings = device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(launch.shader),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        Ready { pipeline, bindings, groups: launch.groups }
-    };
-    launches.iter().zip(ranges).map(ready).collect()
-}
-
-fn bytes(floats: usize) -> u64 {
-    4 * floats as u64
 }
