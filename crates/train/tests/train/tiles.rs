@@ -2,7 +2,7 @@
 
 use crate::toy;
 use fovea_data::{Image, Mask};
-use fovea_graph::{Activation, Executor, Graph, Plan, Step};
+use fovea_graph::{Activation, ExecuteError, Executor, Graph, Plan, Step};
 use fovea_train::{Predictor, TrainError};
 use fovea_unet::{ActivationKind, Norm, Preprocessing, Scale, UNet, UNetConfig, Upsampling};
 use std::sync::{Arc, Mutex};
@@ -72,7 +72,7 @@ fn no_executor_is_larger_than_the_limit() {
         let model = model(&unet);
         let made: Arc<Mutex<Vec<usize>>> = Arc::default();
         let seen = Arc::clone(&made);
-        let make = move |graph: Graph| -> Box<dyn Executor> {
+        let make = move |graph: Graph| -> Result<Box<dyn Executor>, ExecuteError> {
             seen.lock().unwrap().push(4 * Plan::new(&graph).floats());
             toy::cpu(graph)
         };
@@ -127,7 +127,7 @@ fn folded_batch_norm_gives_the_probabilities_of_the_plain_graph() {
         // A SiLU that was merged into the normalisation becomes a node of its own again.
         assert_eq!(saved, 6 - kept);
         let run = |graph: Graph, model: &[f32]| {
-            let mut executor = toy::cpu(graph.clone());
+            let mut executor = toy::cpu(graph.clone()).unwrap();
             for entry in unet.parameters().entries() {
                 if let Some(id) = named(&graph, &entry.name) {
                     executor.write(id, &model[entry.range()]).unwrap();
