@@ -38,8 +38,8 @@ struct Fault {
     fix: String,
 }
 
-fn fault(what: impl ToString, fix: impl ToString) -> Fault {
-    Fault { what: what.to_string(), fix: fix.to_string() }
+fn fault(what: impl Into<String>, fix: impl Into<String>) -> Fault {
+    Fault { what: what.into(), fix: fix.into() }
 }
 
 /// Runs the command.
@@ -149,9 +149,9 @@ fn coordinator(folder: &SiteFolder) -> Result<String, Fault> {
         NetError::Connection { .. } => "check that the coordinator runs, and the line above",
         _ => "ask the coordinator's operator for a new invitation",
     };
-    let answer = client.call(&AskStatus).map_err(|error| fault(&error, fix(&error)))?;
+    let answer = client.call(&AskStatus).map_err(|error| fault(error.to_string(), fix(&error)))?;
     let status: fovea_net::hub::Status =
-        serde_json::from_str(&answer.json).map_err(|e| fault(e, "install one release everywhere"))?;
+        serde_json::from_str(&answer.json).map_err(|e| fault(e.to_string(), "install one release everywhere"))?;
     let off_ms = fovea_net::now_ms().abs_diff(status.at_ms);
     Ok(format!("answers, signed; {}; the clocks differ by {:.1} s", status.stage, off_ms as f64 / 1000.0))
 }
