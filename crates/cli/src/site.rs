@@ -17,7 +17,6 @@ use fovea_net::client::{Roots, enrol};
 use fovea_net::token::Token;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Two commands bring a hospital in:
@@ -93,7 +92,7 @@ fn join(args: &Join) -> Result<ExitCode> {
     };
     source.check()?;
     let keys = folder::make_keys(&args.dir)?;
-    let enrolled = enrol(&token, args.proxy.clone(), &Arc::clone(&keys))?;
+    let enrolled = enrol(&token, args.proxy.clone(), &keys)?;
     let file = SiteFile {
         name: token.site.clone(),
         federation: enrolled.federation.clone(),

@@ -163,7 +163,9 @@ fn requests_are_taken_once_from_members_in_time_and_whole() {
     assert_eq!(send(&good, &body), (200, "1".into(), None));
     assert_eq!(send(&good, &body), (401, "1".into(), Some(Refused::Replay)));
     let next = |nonce| ticket(&identity(1), &path, &body, now_ms(), nonce);
-    assert_eq!(send(&Ticket { time_ms: next(2).time_ms + 1, ..next(2) }, &body).2, Some(Refused::Signature));
+    let later = next(2);
+    let later = Ticket { time_ms: later.time_ms + 1, ..later };
+    assert_eq!(send(&later, &body).2, Some(Refused::Signature));
     let mut changed = body.clone();
     *changed.last_mut().unwrap() ^= 1;
     assert_eq!(send(&next(3), &changed).2, Some(Refused::Signature));

@@ -13,6 +13,7 @@ use fovea_report::{Federation, Site};
 use fovea_train::TrainConfig;
 use fovea_unet::Checkpoint;
 use serde_json::Value;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Longest training.
@@ -34,51 +35,69 @@ pub fn train(
     let begin = Instant::now();
     let folder = std::path::absolute(place.folder.join(format!("{}-network", place.key)))?;
     let mut cluster = Cluster::new(&folder)?;
-    cluster.found("repro")?;
-    for hospital in &cohort.hospitals {
-        cluster.join(&hospital.site, &source(hospital)?)?;
-    }
-    let job = folder.join("job.toml");
-    let terms = JobFile { rounding_seed: Some(config.seed), ..JobFile::rehearsal(profile, config) };
-    std::fs::write(&job, terms.to_toml()?).with_context(|| job.display().to_string())?;
-    let digest = cluster.offer(&job)?;
-    for hospital in &cohort.hospitals {
-        cluster.run_site(&hospital.site)?;
-    }
-    for hospital in &cohort.hospitals {
-        cluster.approve(&hospital.site, &digest)?;
-    }
+    let job = JobFile { rounding_seed: Some(config.seed), ..JobFile::rehearsal(profile, config) };
+    let digest = begin_job(&mut cluster, &job, cohort)?;
     common::say(&format!(
         "{} processes train; their logs are in {}",
         cohort.hospitals.len() + 1,
         folder.display()
     ));
     cluster.finish(TIME_MAX)?;
-    let mut sites = Vec::new();
-    let mut results = Vec::new();
-    for hospital in &cohort.hospitals {
-        let site = SiteFolder::open(&folder.join(&hospital.site))?;
-        let record = verify(&site.audit(), &site.identity()?.public())?;
-        sites.push(Site {
-            name: hospital.site.clone(),
-            images: hospital.train.len() as u64,
-            bytes_sent: record.sent_bytes(),
-            bytes_received: record.received_bytes,
-            dropped_rounds: 0,
-        });
-        results.push(cluster.result(&hospital.site)?);
-    }
+    let results = cohort.hospitals.iter().map(|h| cluster.result(&h.site)).collect::<Result<Vec<Value>>>()?;
     let first = &results[0];
     ensure!(
         results.iter().all(|r| r["model_hash"] == first["model_hash"]),
         "the sites have different models"
     );
-    let checkpoint =
-        folder.join(&cohort.hospitals[0].site).join("jobs").join(digest).join("model.safetensors");
-    let Checkpoint { model, .. } = Checkpoint::load(&checkpoint)?;
+    let jobs = folder.join(&cohort.hospitals[0].site).join("jobs");
+    let Checkpoint { model, .. } = Checkpoint::load(&jobs.join(digest).join("model.safetensors"))?;
     let losses: Vec<f64> = serde_json::from_value(first["losses"].clone())?;
     let per_epoch = (config.steps_per_epoch / profile.local_steps).max(1) as usize;
-    let federation = Federation {
+    Ok(Trained {
+        fingerprint,
+        losses: losses
+            .chunks(per_epoch)
+            .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
+            .collect(),
+        seconds: begin.elapsed().as_secs_f64(),
+        model_hash: first["model_hash"].as_str().context("a site's result has no model")?.to_owned(),
+        federation: Some(described(profile, cohort, &folder)?),
+        model,
+    })
+}
+
+/// From an empty folder to sites that train; the job's short digest.
+fn begin_job(cluster: &mut Cluster, job: &JobFile, cohort: &Cohort) -> Result<String> {
+    cluster.found("repro")?;
+    for hospital in &cohort.hospitals {
+        cluster.join(&hospital.site, &source(hospital)?)?;
+    }
+    let path = cluster.folder().join("job.toml");
+    std::fs::write(&path, job.to_toml()?).with_context(|| path.display().to_string())?;
+    let digest = cluster.offer(&path)?;
+    for hospital in &cohort.hospitals {
+        cluster.run_site(&hospital.site)?;
+    }
+    for hospital in &cohort.hospitals {
+        cluster.approve(&hospital.site, &digest)?;
+    }
+    Ok(digest)
+}
+
+/// What happened between the processes, from the sites' audit logs.
+fn described(profile: &Profile, cohort: &Cohort, folder: &Path) -> Result<Federation> {
+    let site = |hospital: &Hospital| -> Result<Site> {
+        let site = SiteFolder::open(&folder.join(&hospital.site))?;
+        let record = verify(&site.audit(), &site.identity()?.public())?;
+        Ok(Site {
+            name: hospital.site.clone(),
+            images: hospital.train.len() as u64,
+            bytes_sent: record.sent_bytes(),
+            bytes_received: record.received_bytes,
+            dropped_rounds: 0,
+        })
+    };
+    Ok(Federation {
         rounds: u64::from(profile.rounds()),
         aggregation: format!(
             "{:?} over masked fixed-point updates, {} local steps a round, over TLS between {} processes of one machine",
@@ -90,18 +109,7 @@ pub fn train(
         pair_mode: cohort.hospitals.len() == 2,
         differential_privacy: None,
         equals_clear: None,
-        sites,
-    };
-    Ok(Trained {
-        fingerprint,
-        losses: losses
-            .chunks(per_epoch)
-            .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
-            .collect(),
-        seconds: begin.elapsed().as_secs_f64(),
-        model_hash: first["model_hash"].as_str().context("a site's result has no model")?.to_owned(),
-        federation: Some(federation),
-        model,
+        sites: cohort.hospitals.iter().map(site).collect::<Result<_>>()?,
     })
 }
 
