@@ -150,8 +150,8 @@ fn coordinator(folder: &SiteFolder) -> Result<String, Fault> {
         _ => "ask the coordinator's operator for a new invitation",
     };
     let answer = client.call(&AskStatus).map_err(|error| fault(error.to_string(), fix(&error)))?;
-    let status: fovea_net::hub::Status =
-        serde_json::from_str(&answer.json).map_err(|e| fault(e.to_string(), "install one release everywhere"))?;
+    let status: fovea_net::hub::Status = serde_json::from_str(&answer.json)
+        .map_err(|e| fault(e.to_string(), "install one release everywhere"))?;
     let off_ms = fovea_net::now_ms().abs_diff(status.at_ms);
     Ok(format!("answers, signed; {}; the clocks differ by {:.1} s", status.stage, off_ms as f64 / 1000.0))
 }
