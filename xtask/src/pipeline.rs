@@ -102,7 +102,8 @@ fn lanes(root: &Path) -> anyhow::Result<bool> {
 /// Runs all steps, or one.
 pub fn run(root: &Path, only: Option<Step>) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
-    for step in Step::ALL.into_iter().filter(|&s| only.is_none_or(|o| o == s)) {
+    let steps = only.map_or(Step::ALL.to_vec(), |step| vec![step]);
+    for step in steps {
         let name = step.name();
         eprintln!("xtask test: {name} ...");
         let begin = Instant::now();
@@ -125,9 +126,8 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_command_line() {
-        for step in Step::ALL {
-            assert_eq!(Step::from_str(step.name(), false), Ok(step));
+        for step in Step::value_variants() {
+            assert_eq!(Step::from_str(step.name(), false), Ok(*step));
         }
-        assert_eq!(Step::ALL.len(), Step::value_variants().len());
     }
 }
