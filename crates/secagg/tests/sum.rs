@@ -25,10 +25,10 @@ fn promised(stops: &[Stops]) -> Result<SiteSet, &'static str> {
         (0..stops.len()).filter(|&i| stops[i] > after).map(|i| SiteId(i as u16)).collect()
     };
     let advertised = alive(Stops::BeforeAdvertise).len();
-    // Colluders are a third of the roster, whoever takes part; two quorums share a site beyond them, and a
-    // sum covers two sites beyond them.
+    // Colluders are a third of the roster, whoever takes part; two quorums of the roster share a site beyond them,
+    // and a sum covers two sites beyond them.
     let colluders = stops.len().div_ceil(3) - 1;
-    let quorum = (2 * advertised / 3 + 1).max(3).max((advertised + colluders) / 2 + 1).max(colluders + 2);
+    let quorum = (2 * advertised / 3 + 1).max(3).max((stops.len() + colluders) / 2 + 1).max(colluders + 2);
     let phases = [
         ("advertise", alive(Stops::BeforeAdvertise)),
         ("share", alive(Stops::BeforeShare)),
