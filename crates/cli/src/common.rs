@@ -4,6 +4,7 @@ pub mod device;
 pub mod keys;
 pub mod memory;
 pub mod model;
+pub mod snapshots;
 
 use anyhow::{Context, Result};
 use fovea_train::{Observer, StepReport};

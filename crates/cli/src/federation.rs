@@ -12,7 +12,7 @@ use fovea_fed::state::ServerState;
 use fovea_net::document::Offered;
 use fovea_net::limits::INVITATION_MS;
 use fovea_net::token::{Token, check_name};
-use fovea_net::{OsEntropy, now_ms, state};
+use fovea_net::{OsEntropy, now_ms};
 use job::JobFile;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -142,7 +142,7 @@ fn offer(args: &Offer) -> Result<()> {
     let text = job.document(&folder.file.name, folder.identity()?.key, &members)?.to_text()?;
     let offered = Offered::read(text.as_bytes()).with_context(|| path.display().to_string())?;
     let first = ServerState::start(&offered.plan, job.recipe().initial()?)?;
-    store.offer(offered.digest, text.as_bytes(), &state::to_bytes(&first)?, now_ms())?;
+    store.offer(offered.digest, text.as_bytes(), &first.to_bytes()?, now_ms())?;
     common::print(&page::page(&offered, &job.recipe(), None)?);
     common::say("offered; each site shows this page and asks for its approval");
     Ok(())

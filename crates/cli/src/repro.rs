@@ -11,6 +11,7 @@ mod round_state;
 mod score;
 mod trained;
 
+use crate::common::snapshots::remove;
 use crate::common::{self, memory::TrainingMemory};
 use anyhow::{Context, Result, bail, ensure};
 use cohort::{Cohort, Hospital};
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use trained::{Place, Trained, fingerprint, remove};
+use trained::{Place, Trained, fingerprint};
 
 const EXAMPLES: &str = "Examples:
   fovea repro                          synthetic hospitals, a few minutes

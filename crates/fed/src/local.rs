@@ -31,9 +31,6 @@ mod report;
 
 pub use report::{Dropped, FederationError, RoundReport};
 
-/// Kind of a saved [`ServerState`] in `fovea_wire`.
-const STATE_KIND: u8 = 2;
-
 /// Coordinator and sites in one process.
 pub struct LocalFederation {
     plan: Arc<SignedPlan>,
@@ -76,8 +73,7 @@ impl LocalFederation {
         rounding_seed: Option<u64>,
     ) -> Result<Self, FederationError> {
         let parties = Parties::enrol(job, sites, parameters)?;
-        let state: ServerState = fovea_wire::decode(STATE_KIND, saved, state_bytes_max(&parties.plan))?;
-        let state = state.checked(&parties.plan)?;
+        let state = ServerState::from_bytes::<FederationError>(saved, &parties.plan)?;
         Self::at(parties, &state, rounding_seed)
     }
 
@@ -86,7 +82,7 @@ impl LocalFederation {
     /// # Errors
     /// [`FederationError::Saved`] for a model above 4 GiB.
     pub fn save(&self) -> Result<Vec<u8>, FederationError> {
-        Ok(fovea_wire::encode(STATE_KIND, self.state(), state_bytes_max(&self.plan))?)
+        Ok(self.state().to_bytes()?)
     }
 
     /// The global model.
@@ -280,12 +276,10 @@ impl LocalFederation {
 
     /// The key of one site's rounding fractions in this round.
     fn rounding_key(&mut self, index: usize) -> Result<RoundingKey, EntropyError> {
-        let Some(seed) = self.rounding_seed else {
-            return Ok(RoundingKey(Secret::draw(self.keys.as_mut())?));
-        };
-        let (round, site) = (self.state().round.to_le_bytes(), (index as u64).to_le_bytes());
-        let digest = Hash::of("fovea/rounding/v1", &[&seed.to_le_bytes(), &round, &site]);
-        Ok(RoundingKey(Secret::new(digest.0)))
+        Ok(match self.rounding_seed {
+            Some(seed) => seeded_rounding(seed, self.state().round, SiteId(index as u16)),
+            None => RoundingKey(Secret::draw(self.keys.as_mut())?),
+        })
     }
 
     fn report(&mut self, run: Run, clear: Option<ClearSum>) -> Result<RoundReport, FederationError> {
@@ -374,7 +368,9 @@ fn named(names: &[String], reasons: Vec<Option<String>>) -> Vec<Dropped> {
     names.iter().zip(reasons).filter_map(with_name).collect()
 }
 
-/// Model and two moments of four bytes per coordinate, five bytes per clip, and lengths.
-fn state_bytes_max(plan: &Plan) -> usize {
-    12 * plan.coordinates() + 5 * plan.parameters().len() + 256
+/// The key of one site's rounding fractions in a round of a rehearsal, whose models are a function of the seed.
+pub fn seeded_rounding(seed: u64, round: u32, site: SiteId) -> RoundingKey {
+    let (round, site) = (round.to_le_bytes(), u64::from(site.0).to_le_bytes());
+    let digest = Hash::of("fovea/rounding/v1", &[&seed.to_le_bytes(), &round, &site]);
+    RoundingKey(Secret::new(digest.0))
 }

@@ -7,10 +7,14 @@ use fovea_secagg::encode::Average;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::layout::{LayoutError, Proven};
 use fovea_secagg::sets::{Attempt, SiteSet};
+use fovea_wire::WireError;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{JobError, Plan};
 use crate::strategy::Moments;
+
+/// Kind of a saved state in `fovea_wire`.
+const KIND: u8 = 2;
 
 /// What the next round starts from. All of it is public to the federation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +58,25 @@ impl ServerState {
                 Ok(self)
             }
         }
+    }
+
+    /// As bytes, for a file.
+    ///
+    /// # Errors
+    /// [`WireError`] for a model above 4 GiB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, WireError> {
+        fovea_wire::encode(KIND, self, usize::MAX)
+    }
+
+    /// From [`Self::to_bytes`], if it fits the plan: [`Self::checked`].
+    ///
+    /// # Errors
+    /// The caller's error, from [`WireError`] or [`JobError`].
+    pub fn from_bytes<E: From<WireError> + From<JobError>>(bytes: &[u8], plan: &Plan) -> Result<Self, E> {
+        // Model and two moments of four bytes per coordinate, five bytes per clip, and lengths.
+        let bytes_max = 12 * plan.coordinates() + 5 * plan.parameters().len() + 256;
+        let state: Self = fovea_wire::decode(KIND, bytes, bytes_max)?;
+        Ok(state.checked(plan)?)
     }
 
     /// Digest of the model.

@@ -10,12 +10,13 @@ mod status;
 
 pub use status::{SiteStatus, Status};
 
+use crate::OsEntropy;
 use crate::api::{Held, Joined, Mail, Offer, Piece, Poll, Refused};
 use crate::document::{Offered, SiteConsent};
 use crate::error::NetError;
 use crate::store::{JobRow, Store};
-use crate::{OsEntropy, state};
 use fovea_fed::job::JobError;
+use fovea_fed::state::ServerState;
 use fovea_secagg::hash::Hash;
 use fovea_secagg::identity::{Identity, PublicKey};
 use fovea_secagg::secret::{Entropy, Secret};
@@ -229,7 +230,7 @@ impl Hub {
             }
             Err(error) => return Err(error),
         };
-        let first = state::from_bytes(&stage.first_state, &plan)?;
+        let first = ServerState::from_bytes::<NetError>(&stage.first_state, &plan)?;
         let run = Run::start(plan, identity, first, &self.store, stage.number, self.epoch, now_ms)?;
         stage.run = Some(run);
         self.news.push("all sites have signed; the rounds begin".to_owned());

@@ -21,7 +21,6 @@ pub mod hub;
 pub mod limits;
 pub mod server;
 pub mod site;
-pub mod state;
 pub mod store;
 pub mod tls;
 pub mod token;

@@ -13,6 +13,7 @@ use crate::OsEntropy;
 use crate::client::Client;
 use crate::error::NetError;
 use fovea_fed::error::MachineError;
+use fovea_fed::local::seeded_rounding;
 use fovea_fed::manifest::SignedPlan;
 use fovea_fed::site::{LocalUpdate, RoundResult, SiteEffect, SiteMachine};
 use fovea_fed::state::ServerState;
@@ -277,7 +278,7 @@ impl Desk<'_> {
         };
         self.ready = false;
         let rounding = match self.rounding_seed {
-            Some(seed) => seeded(seed, self.machine.state().round, self.me),
+            Some(seed) => seeded_rounding(seed, self.machine.state().round, self.me),
             None => RoundingKey(Secret::draw(&mut OsEntropy)?),
         };
         let mut effects = Vec::new();
@@ -285,11 +286,4 @@ impl Desk<'_> {
         self.carry(effects)?;
         self.settle(result)
     }
-}
-
-/// The rounding key of a rehearsal, as [`fovea_fed::local::LocalFederation`] makes it from the same seed.
-fn seeded(seed: u64, round: u32, site: SiteId) -> RoundingKey {
-    let (round, site) = (round.to_le_bytes(), u64::from(site.0).to_le_bytes());
-    let digest = Hash::of("fovea/rounding/v1", &[&seed.to_le_bytes(), &round, &site]);
-    RoundingKey(Secret::new(digest.0))
 }

@@ -1,11 +1,11 @@
 //! The federated run between two rounds, on disk: server, sites and counts, written together or not at all.
 
-use super::trained::{Place, remove};
+use super::trained::Place;
+use crate::common::snapshots::{Snapshots, weights_from_bytes, weights_to_bytes};
 use anyhow::{Context, Result};
 use fovea_fed::local::RoundReport;
 use fovea_train::TrainState;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
 
 /// Counts over the rounds done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,39 +65,30 @@ pub struct RoundState {
 }
 
 impl RoundState {
-    /// Writes a new folder and lets its name appear at once; older ones go afterwards.
+    /// Writes it; an older one goes afterwards.
     pub fn save(&self, place: &Place) -> Result<()> {
-        let target = prefix(place, &self.tally.rounds.to_string());
-        let partial = prefix(place, "partial");
-        remove(&partial)?;
-        let write = |name: &str, bytes: &[u8]| std::fs::write(partial.join(name), bytes);
-        std::fs::create_dir_all(&partial)
-            .and_then(|()| write("server.bin", &self.server))
-            .and_then(|()| {
-                write("average.bin", &self.average.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>())
-            })
-            .and_then(|()| write("tally.json", &serde_json::to_vec(&self.tally)?))
-            .with_context(|| format!("{} could not be written", partial.display()))?;
-        for (i, site) in self.sites.iter().enumerate() {
-            site.save(&partial.join(site_file(i)))?;
-        }
-        let older = found(place)?;
-        remove(&target)?;
-        std::fs::rename(&partial, &target)
-            .with_context(|| format!("{} could not be written", target.display()))?;
-        older.iter().filter(|(_, path)| *path != target).try_for_each(|(_, path)| remove(path))
+        snapshots(place).write(self.tally.rounds.into(), |folder| {
+            let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes);
+            write("server.bin", &self.server)
+                .and_then(|()| write("average.bin", &weights_to_bytes(&self.average)))
+                .and_then(|()| write("tally.json", &serde_json::to_vec(&self.tally)?))
+                .with_context(|| format!("{} could not be written", folder.display()))?;
+            for (i, site) in self.sites.iter().enumerate() {
+                site.save(&folder.join(site_file(i)))?;
+            }
+            Ok(())
+        })
     }
 
     /// The latest saved round, if any.
     pub fn find(place: &Place, sites: usize) -> Result<Option<Self>> {
-        let Some((_, folder)) = found(place)?.into_iter().max() else { return Ok(None) };
+        let Some(folder) = snapshots(place).newest()? else { return Ok(None) };
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path)
                 .with_context(|| format!("{} could not be read; --fresh starts over", path.display()))
         };
-        let bytes = read("average.bin")?;
-        let average = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let average = weights_from_bytes(&read("average.bin")?);
         let tally = serde_json::from_slice(&read("tally.json")?).with_context(|| {
             format!("{} is damaged; --fresh starts over", folder.join("tally.json").display())
         })?;
@@ -108,26 +99,14 @@ impl RoundState {
 
     /// Removes all saved rounds.
     pub fn clear(place: &Place) -> Result<()> {
-        found(place)?.iter().try_for_each(|(_, path)| remove(path))
+        snapshots(place).clear()
     }
+}
+
+fn snapshots(place: &Place) -> Snapshots<'_> {
+    Snapshots::new(&place.folder, format!("{}.rounds-", place.key))
 }
 
 fn site_file(site: usize) -> String {
     format!("site-{site}.safetensors")
-}
-
-fn prefix(place: &Place, suffix: &str) -> PathBuf {
-    place.folder.join(format!("{}.rounds-{suffix}", place.key))
-}
-
-/// Saved rounds by number.
-fn found(place: &Place) -> Result<Vec<(u32, PathBuf)>> {
-    let start = format!("{}.rounds-", place.key);
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(&start)?.parse().ok();
-    let folder = std::fs::read_dir(&place.folder);
-    let folder = folder.with_context(|| format!("{} could not be read", place.folder.display()))?;
-    Ok(folder
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter_map(|p| Some((number(&p)?, p)))
-        .collect())
 }

@@ -8,7 +8,7 @@ use fovea_train::TrainConfig;
 use fovea_unet::{Checkpoint, ModelCard, UNet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One trained model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,17 +101,6 @@ impl Trained {
         };
         Checkpoint { card, model: self.model.clone() }.save(&place.checkpoint())?;
         Ok(fovea_data::write_atomically(&place.record(), &serde_json::to_vec_pretty(self)?)?)
-    }
-}
-
-/// Removes a file or folder that may not be there.
-pub fn remove(path: &Path) -> Result<()> {
-    let result = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match result {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} could not be removed", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -10,7 +10,6 @@ use fovea_fed::manifest::SignedPlan;
 use fovea_fed::site::{LocalUpdate, RoundResult};
 use fovea_fed::state::ServerState;
 use fovea_net::site::Learner;
-use fovea_net::state;
 use fovea_train::Trainer;
 use std::sync::Arc;
 
@@ -46,7 +45,7 @@ impl SiteLearner {
         self.trainer.restore(&saved.trainer)?;
         ensure!(saved.average.len() == self.average.len(), "the saved average has another network's length");
         (self.average, self.record) = (saved.average, saved.record);
-        Ok(state::from_bytes(&saved.server, plan)?)
+        ServerState::from_bytes(&saved.server, plan)
     }
 
     fn update(&mut self, model: &[f32]) -> Result<LocalUpdate> {
@@ -71,7 +70,7 @@ impl SiteLearner {
             }
         }
         self.record.saves += 1;
-        let (server, trainer) = (state::to_bytes(state)?, self.trainer.state()?);
+        let (server, trainer) = (state.to_bytes()?, self.trainer.state()?);
         Saved { server, average: self.average.clone(), trainer, record: self.record.clone() }.write(&self.job)
     }
 }

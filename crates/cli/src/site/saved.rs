@@ -1,14 +1,10 @@
 //! What a site goes on from: the replicated state, its trainer and its counts, written together or not at all.
 
 use super::folder::JobFolder;
+use crate::common::snapshots::{Snapshots, weights_from_bytes, weights_to_bytes};
 use anyhow::{Context, Result};
 use fovea_train::TrainState;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-const PREFIX: &str = "state-";
-const PARTIAL: &str = "partial";
 
 /// Counts of a site over its rounds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -36,35 +32,25 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Writes a new folder, flushes it, and lets its name appear at once; older ones go afterwards.
+    /// Writes it; an older one goes afterwards.
     pub fn write(&self, job: &JobFolder) -> Result<()> {
-        let partial = job.path().join(format!("{PREFIX}{PARTIAL}"));
-        let target = job.path().join(format!("{PREFIX}{}", self.record.saves));
-        let at = || format!("{} could not be written", target.display());
-        remove(&partial)?;
-        std::fs::create_dir_all(&partial).with_context(at)?;
-        let average: Vec<u8> = self.average.iter().flat_map(|w| w.to_le_bytes()).collect();
-        fovea_data::write_atomically(&partial.join("server.bin"), &self.server)?;
-        fovea_data::write_atomically(&partial.join("average.bin"), &average)?;
-        fovea_data::write_atomically(&partial.join("record.json"), &serde_json::to_vec(&self.record)?)?;
-        self.trainer.save(&partial.join("trainer.safetensors"))?;
-        flush(&partial)?;
-        let older = found(job)?;
-        remove(&target)?;
-        std::fs::rename(&partial, &target).with_context(at)?;
-        flush(job.path())?;
-        older.iter().filter(|(_, path)| *path != target).try_for_each(|(_, path)| remove(path))
+        snapshots(job).write(self.record.saves, |folder| {
+            let average = weights_to_bytes(&self.average);
+            fovea_data::write_atomically(&folder.join("server.bin"), &self.server)?;
+            fovea_data::write_atomically(&folder.join("average.bin"), &average)?;
+            fovea_data::write_atomically(&folder.join("record.json"), &serde_json::to_vec(&self.record)?)?;
+            Ok(self.trainer.save(&folder.join("trainer.safetensors"))?)
+        })
     }
 
     /// The newest one, if any.
     pub fn find(job: &JobFolder) -> Result<Option<Self>> {
-        let Some((_, folder)) = found(job)?.into_iter().max() else { return Ok(None) };
+        let Some(folder) = snapshots(job).newest()? else { return Ok(None) };
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path).with_context(|| path.display().to_string())
         };
-        let average = read("average.bin")?;
-        let average = average.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let average = weights_from_bytes(&read("average.bin")?);
         let record = serde_json::from_slice(&read("record.json")?)
             .with_context(|| format!("{} is damaged", folder.join("record.json").display()))?;
         let trainer = TrainState::load(&folder.join("trainer.safetensors"))?;
@@ -72,28 +58,6 @@ impl Saved {
     }
 }
 
-/// Saved folders by number.
-fn found(job: &JobFolder) -> Result<Vec<(u64, PathBuf)>> {
-    let entries = std::fs::read_dir(job.path()).with_context(|| job.path().display().to_string())?;
-    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse().ok();
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    Ok(paths.filter_map(|path| Some((number(&path)?, path))).collect())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} could not be removed", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Makes the names in a folder durable, where the system lets a folder be flushed.
-fn flush(folder: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let flushed = File::open(folder).and_then(|folder| folder.sync_all());
-        flushed.with_context(|| format!("{} could not be flushed", folder.display()))?;
-    }
-    Ok(())
+fn snapshots(job: &JobFolder) -> Snapshots<'_> {
+    Snapshots::new(job.path(), "state-".to_owned())
 }

@@ -18,7 +18,7 @@ use fovea_net::site::{Learner, Session, SiteEvent, Watch};
 use fovea_net::store::Store;
 use fovea_net::tls::{Credentials, authority, server_certificate, server_config};
 use fovea_net::token::Token;
-use fovea_net::{OsEntropy, now_ms, state};
+use fovea_net::{OsEntropy, now_ms};
 use fovea_secagg::hash::Hash;
 use fovea_secagg::history::MultiRoundPolicy;
 use fovea_secagg::identity::Identity;
@@ -122,7 +122,7 @@ impl World {
         let document = document(names, rounds, phase_timeout_ms);
         let offered = Offered::read(document.to_text().unwrap().as_bytes()).unwrap();
         let first = ServerState::start(&offered.plan, vec![0.1; WEIGHTS]).unwrap();
-        let first = state::to_bytes(&first).unwrap();
+        let first = first.to_bytes().unwrap();
         self.store().offer(offered.digest, &offered.text, &first, now_ms()).unwrap();
         offered
     }
@@ -193,7 +193,7 @@ impl Learner for Pupil {
 
     fn keep(&mut self, state: &ServerState, _: Option<&RoundResult>) -> Result<(), String> {
         let (path, new) = (self.0.folder.join("state"), self.0.folder.join("state.new"));
-        std::fs::write(&new, state::to_bytes(state).unwrap()).unwrap();
+        std::fs::write(&new, state.to_bytes().unwrap()).unwrap();
         std::fs::rename(new, path).map_err(|e| e.to_string())
     }
 }
@@ -248,7 +248,7 @@ impl Hospital {
             }
         };
         let state = match std::fs::read(self.folder.join("state")) {
-            Ok(bytes) => state::from_bytes(&bytes, &plan)?,
+            Ok(bytes) => ServerState::from_bytes::<NetError>(&bytes, &plan)?,
             Err(_) => ServerState::start(&plan, vec![0.1; WEIGHTS])?,
         };
         let storage = FileStorage::open(&self.folder.join("journal")).unwrap();
