@@ -34,7 +34,7 @@ fn main(
     for (var i = own.start + lane; i < own.end; i += INVOCATIONS) {
         sum += x[i];
     }
-    let about = sums_over_group(lane, vec4<f32>(sum, 0.0, 0.0, 0.0)).x / count;
+    let about = sum_over_group(lane, sum) / count;
     var deviations = vec2<f32>(0.0);
     for (var i = own.start + lane; i < own.end; i += INVOCATIONS) {
         let d = x[i] - about;

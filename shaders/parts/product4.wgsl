@@ -7,13 +7,8 @@
 // Owns: each invocation the results of rows 4 (lane / COLUMNS) + 0..4 and columns 4 (lane % COLUMNS) + 0..4 of its tile.
 // Order: depth ascending, one fused or separate multiply and add per term; the same for every tile shape.
 
-override ROWS: u32 = 16u;
-override COLUMNS: u32 = 16u;
 override TILE_ROWS: u32 = 4u * ROWS;
 override TILE_COLUMNS: u32 = 4u * COLUMNS;
-
-const DEPTH = 8u;
-const OUTSIDE = 0xffffffffu;
 
 // Vectors for up to 128 rows and 256 columns: constants, since naga 30 does not size arrays by derived overrides. Lines are one
 // vector longer than they need to be, so that they start in different banks.
@@ -26,15 +21,6 @@ fn put_a(depth: u32, row: u32, value: f32) {
 
 fn put_b(depth: u32, column: u32, value: f32) {
     b_tile[depth * (COLUMNS + 1u) + column / 4u][column % 4u] = value;
-}
-
-fn put_row(split: u32, row: u32, at: vec4<u32>, value: vec4<f32>) {
-    if row < product_rows() {
-        if at.x != OUTSIDE { put(split, row, at.x, value.x); }
-        if at.y != OUTSIDE { put(split, row, at.y, value.y); }
-        if at.z != OUTSIDE { put(split, row, at.z, value.z); }
-        if at.w != OUTSIDE { put(split, row, at.w, value.w); }
-    }
 }
 
 @compute @workgroup_size(256)
@@ -70,7 +56,7 @@ fn main(
     }
     let row = first_row + 4u * a_at;
     let column = first_column + 4u * b_at;
-    let at = vec4<u32>(address(column), address(column + 1u), address(column + 2u), address(column + 3u));
+    let at = addresses(column);
     put_row(split, row, at, c0);
     put_row(split, row + 1u, at, c1);
     put_row(split, row + 2u, at, c2);

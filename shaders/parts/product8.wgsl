@@ -5,13 +5,8 @@
 //   lower and the right half of its tile: neighbouring invocations then read neighbouring vectors.
 // Order: depth ascending, one fused or separate multiply and add per term; the same for every tile shape.
 
-override ROWS: u32 = 16u;
-override COLUMNS: u32 = 16u;
 override TILE_ROWS: u32 = 8u * ROWS;
 override TILE_COLUMNS: u32 = 8u * COLUMNS;
-
-const DEPTH = 8u;
-const OUTSIDE = 0xffffffffu;
 
 // Vectors for up to 128 rows and 256 columns: constants, since naga 30 does not size arrays by derived overrides. Lines are one
 // vector longer than they need to be, so that they start in different banks.
@@ -24,19 +19,6 @@ fn put_a(depth: u32, row: u32, value: f32) {
 
 fn put_b(depth: u32, column: u32, value: f32) {
     b_tile[depth * (2u * COLUMNS + 1u) + column / 4u][column % 4u] = value;
-}
-
-fn put_row(split: u32, row: u32, at: vec4<u32>, value: vec4<f32>) {
-    if row < product_rows() {
-        if at.x != OUTSIDE { put(split, row, at.x, value.x); }
-        if at.y != OUTSIDE { put(split, row, at.y, value.y); }
-        if at.z != OUTSIDE { put(split, row, at.z, value.z); }
-        if at.w != OUTSIDE { put(split, row, at.w, value.w); }
-    }
-}
-
-fn addresses(column: u32) -> vec4<u32> {
-    return vec4<u32>(address(column), address(column + 1u), address(column + 2u), address(column + 3u));
 }
 
 @compute @workgroup_size(256)

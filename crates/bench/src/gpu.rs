@@ -6,7 +6,7 @@ use crate::stats::{median, rounded};
 use crate::work::{Selection, Standard};
 use anyhow::{Context, Result};
 use clap::Args;
-use fovea_gpu::{Checks, Choice, Device, GpuExecutor, Launch, Tuning, autotune, ceiling};
+use fovea_gpu::{Checks, Choice, Counted, Device, GpuExecutor, Tuning, autotune, ceiling};
 use fovea_graph::{Executor, Step};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -56,8 +56,8 @@ pub fn run(options: Options) -> Result<()> {
         Peak { tflops: ceiling::fma_flops(&device)? / 1e12, gbps: ceiling::copy_bytes(&device)? / 1e9 };
     let description = device.description();
     print_line(&format!(
-        "{} ({}, {}): {:.3} TFLOP/s of multiply-adds in registers, {:.1} GB/s read and written",
-        description.name, description.backend, description.driver, peak.tflops, peak.gbps
+        "{description}: {:.3} TFLOP/s of multiply-adds in registers, {:.1} GB/s read and written",
+        peak.tflops, peak.gbps
     ));
     let mut record = record::header(rayon::current_num_threads());
     record.insert("device".to_owned(), serde_json::to_value(description)?);
@@ -97,10 +97,8 @@ fn measure(
     }
     let counted = &seconds[1.min(standard.work.steps)..];
     let best = counted.iter().copied().fold(f64::INFINITY, f64::min);
-    let all: Vec<&Launch> = executor.launches().iter().flatten().collect();
-    let bytes: u64 = all.iter().map(|launch| launch.bytes()).sum();
-    let flops: u64 = all.iter().map(|launch| launch.flops()).sum();
-    let (dispatches, tflops) = (all.len(), flops as f64 / best / 1e12);
+    let Counted { dispatches, bytes, flops } = Counted::of(executor.launches().iter().flatten());
+    let tflops = flops as f64 / best / 1e12;
     print_line(&format!(
         "\n{} ({}): {best:.5} s a step, {tflops:.3} TFLOP/s = {:.0} % of peak, {dispatches} dispatches, {:.1} MB of operands, arena {} MiB",
         standard.name,
@@ -139,10 +137,9 @@ fn layers(device: &Device, executor: &mut GpuExecutor, peak: Peak) -> Result<Vec
             best = best.min(begin.elapsed().as_secs_f64() / REPEATS as f64);
         }
         let launches = &executor.launches()[node];
-        let tflops = launches.iter().map(Launch::flops).sum::<u64>() as f64 / best / 1e12;
-        let gbps = launches.iter().map(Launch::bytes).sum::<u64>() as f64 / best / 1e9;
+        let Counted { bytes, flops, .. } = Counted::of(launches);
+        let (tflops, gbps) = (flops as f64 / best / 1e12, bytes as f64 / best / 1e9);
         let described = &executor.graph().nodes()[node];
-        let tile = launches.iter().find_map(|l| l.product.as_ref()).map(|_| launches[0].groups);
         print_line(&format!(
             "{:9.4} {tflops:8.3} {:6.1} % {gbps:8.1} {:6.1} %  {:30} {}",
             1e3 * best,
@@ -157,7 +154,7 @@ fn layers(device: &Device, executor: &mut GpuExecutor, peak: Peak) -> Result<Vec
             "ms": rounded(1e3 * best, 4),
             "tflops": rounded(tflops, 4),
             "gbps": rounded(gbps, 2),
-            "groups": tile,
+            "groups": launches.iter().find(|launch| launch.product.is_some()).map(|launch| launch.groups),
         }));
     }
     Ok(rows)

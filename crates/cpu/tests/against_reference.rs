@@ -15,9 +15,7 @@ use fovea_testkit::{assert_close_at, conv_geometries, tolerance};
 
 /// (N, Cin, Cout, H, W, K, stride, padding): the shared awkward list, and shapes around the tiles of this executor.
 fn geometries() -> Vec<[usize; 8]> {
-    let shared = conv_geometries().into_iter().map(|g| {
-        [g.images, g.channels_in, g.channels_out, g.plane[0], g.plane[1], g.kernel, g.stride, g.padding]
-    });
+    let shared = conv_geometries().into_iter().map(|g| g.numbers());
     let own = [
         [1, 3, 12, 40, 47, 3, 1, 1],
         [2, 12, 24, 33, 48, 3, 1, 1],

@@ -1,7 +1,5 @@
 //! What can go wrong before and while a device computes.
 
-use std::path::PathBuf;
-
 /// Why a device cannot be had, or a graph not run on it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GpuError {
@@ -62,14 +60,6 @@ pub enum GpuError {
     Failed {
         /// What the driver said.
         what: String,
-    },
-    /// The measured tile choices could not be read or written.
-    #[error("{path}: {reason}; delete the file, or choose --no-autotune")]
-    Tuning {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
     },
 }
 

@@ -32,8 +32,10 @@ pub struct GpuExecutor {
     arena_bytes: u64,
     launches: Vec<Vec<Launch>>,
     nodes: Vec<Vec<Ready>>,
-    /// What flags a node's result that is not finite; `None` for updates.
+    /// What flags a value that is not finite, by value; `None` for those that no node writes.
     checks: Vec<Option<Ready>>,
+    /// Whether some node wants the step's random key.
+    random: bool,
     outcomes: wgpu::Buffer,
     in_flight: usize,
     /// The last step whose random key the device has.
@@ -68,6 +70,7 @@ impl GpuExecutor {
             return Err(GpuError::Failed { what: error.to_string() });
         }
         device.healthy()?;
+        let random = graph.nodes().iter().any(|node| matches!(node.op, Op::Dropout { .. }));
         let (in_flight, step) = (0, None);
         Ok(GpuExecutor {
             device,
@@ -78,6 +81,7 @@ impl GpuExecutor {
             launches,
             nodes,
             checks,
+            random,
             outcomes,
             in_flight,
             step,
@@ -173,7 +177,7 @@ impl GpuExecutor {
         self.set_step(step);
         let updates = self.graph.first_update();
         let mut encoder = self.encoder();
-        let guarded = gradients.iter().chain([&loss]).filter_map(|&value| self.check_of(value));
+        let guarded = gradients.iter().chain([&loss]).filter_map(|value| self.checks[value.index()].as_ref());
         self.record(&mut encoder, self.nodes[..updates].iter().flatten().chain(guarded));
         let (loss, guard) = (self.layout.place(&self.graph, loss), self.layout.guard());
         let entry = OUTCOME_BYTES * self.in_flight as u64;
@@ -230,7 +234,9 @@ impl GpuExecutor {
         self.set_step(step);
         let mut encoder = self.encoder();
         // Each result is checked before a later node may reuse its memory.
-        let each = nodes.flat_map(|n| self.nodes[n].iter().chain(self.checks[n].iter()));
+        let check =
+            |n: usize| self.graph.nodes()[n].output.and_then(|value| self.checks[value.index()].as_ref());
+        let each = nodes.flat_map(|n| self.nodes[n].iter().chain(check(n)));
         self.record(&mut encoder, each);
         self.send(encoder)?;
         let guard = self.copy_out(&self.arena, bytes(self.layout.guard().offset), 4)?;
@@ -265,15 +271,9 @@ impl GpuExecutor {
         }
     }
 
-    fn check_of(&self, value: ValueId) -> Option<&Ready> {
-        let node = self.graph.nodes().iter().rposition(|node| node.output == Some(value))?;
-        self.checks[node].as_ref()
-    }
-
     /// Gives dropout its key: words 0 and 1 the stream's key, word 2 the step.
     fn set_step(&mut self, step: Step) {
-        let random = |node: &fovea_graph::Node| matches!(node.op, Op::Dropout { .. });
-        if self.step != Some(step) && self.graph.nodes().iter().any(random) {
+        if self.random && self.step != Some(step) {
             let [low, high] = Stream::new(step.seed, "dropout", [step.index, 0]).key();
             let words = [low, high, step.index];
             let place = self.layout.step();

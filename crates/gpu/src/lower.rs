@@ -131,16 +131,21 @@ pub struct Counted {
     pub flops: u64,
 }
 
+impl Counted {
+    /// What launches cost together.
+    pub fn of<'a>(launches: impl IntoIterator<Item = &'a Launch>) -> Self {
+        launches.into_iter().fold(Counted::default(), |sum, launch| Counted {
+            dispatches: sum.dispatches + 1,
+            bytes: sum.bytes + launch.bytes(),
+            flops: sum.flops + launch.flops(),
+        })
+    }
+}
+
 /// What all nodes of a graph cost on any device, with guessed tiles.
 #[must_use]
 pub fn counted(graph: &Graph) -> Counted {
-    let mut sum = Counted::default();
-    for launch in launches(graph).into_iter().flatten() {
-        sum.dispatches += 1;
-        sum.bytes += launch.bytes();
-        sum.flops += launch.flops();
-    }
-    sum
+    Counted::of(launches(graph).iter().flatten())
 }
 
 /// What each node of a graph launches on any device, with guessed tiles.

@@ -26,15 +26,14 @@ const GRID: &str = file!("parts/grid");
 const SIGMOID: &str = file!("parts/sigmoid");
 const ACTIVATION: &str = concat!(file!("parts/sigmoid"), "\n", file!("parts/activation"));
 const REDUCE: &str = file!("parts/reduce");
-const REDUCE4: &str = file!("parts/reduce4");
 const BITS: &str = file!("parts/bits");
 const PLANES: &str = file!("parts/planes");
 const NORM: &str = file!("parts/norm");
 const POOL: &str = file!("parts/pool");
 const TAPS: &str = file!("parts/taps");
 const PHILOX: &str = file!("parts/philox");
-const PRODUCT4: &str = file!("parts/product4");
-const PRODUCT8: &str = file!("parts/product8");
+const PRODUCT4: &str = concat!(file!("parts/product"), "\n", file!("parts/product4"));
+const PRODUCT8: &str = concat!(file!("parts/product"), "\n", file!("parts/product8"));
 
 /// Every shader.
 pub static SHADERS: &[Source] = &[
@@ -80,31 +79,39 @@ pub static SHADERS: &[Source] = &[
     Source { name: "upsample_grad", parts: &[GRID, TAPS, file!("upsample_grad")] },
     Source { name: "concat", parts: &[GRID, file!("concat")] },
     Source { name: "slice_channels", parts: &[GRID, file!("slice_channels")] },
-    Source { name: "norm_stats", parts: &[GRID, REDUCE4, PLANES, file!("norm_stats")] },
+    Source { name: "norm_stats", parts: &[GRID, REDUCE, PLANES, file!("norm_stats")] },
     Source { name: "norm_stats_merge", parts: &[GRID, PLANES, file!("norm_stats_merge")] },
     Source { name: "normalise", parts: &[GRID, ACTIVATION, PLANES, NORM, file!("normalise")] },
     Source {
         name: "normalise_grad_sums",
-        parts: &[GRID, ACTIVATION, REDUCE4, PLANES, NORM, file!("normalise_grad_sums")],
+        parts: &[GRID, ACTIVATION, REDUCE, PLANES, NORM, file!("normalise_grad_sums")],
     },
     Source { name: "normalise_grad_affine", parts: &[GRID, file!("normalise_grad_affine")] },
-    Source { name: "normalise_grad_means", parts: &[GRID, REDUCE4, file!("normalise_grad_means")] },
+    Source { name: "normalise_grad_means", parts: &[GRID, REDUCE, file!("normalise_grad_means")] },
     Source {
         name: "normalise_grad_input",
         parts: &[GRID, ACTIVATION, PLANES, NORM, file!("normalise_grad_input")],
     },
-    Source { name: "dice_sums", parts: &[GRID, SIGMOID, REDUCE4, PLANES, file!("dice_sums")] },
+    Source { name: "dice_sums", parts: &[GRID, SIGMOID, REDUCE, PLANES, file!("dice_sums")] },
     Source { name: "dice_sums_grad", parts: &[GRID, SIGMOID, file!("dice_sums_grad")] },
     Source { name: "dice_loss", parts: &[GRID, file!("dice_loss")] },
     Source { name: "dice_loss_grad", parts: &[GRID, file!("dice_loss_grad")] },
-    Source { name: "bce_loss", parts: &[GRID, REDUCE4, PLANES, file!("bce_loss")] },
-    Source { name: "bce_loss_merge", parts: &[GRID, REDUCE4, file!("bce_loss_merge")] },
+    Source { name: "bce_loss", parts: &[GRID, REDUCE, PLANES, file!("bce_loss")] },
+    Source { name: "bce_loss_merge", parts: &[GRID, REDUCE, file!("bce_loss_merge")] },
     Source { name: "bce_loss_grad", parts: &[GRID, SIGMOID, file!("bce_loss_grad")] },
     Source { name: "update_running", parts: &[GRID, file!("update_running")] },
     Source { name: "sgd_update", parts: &[GRID, file!("sgd_update")] },
     Source { name: "adam_update", parts: &[GRID, file!("adam_update")] },
     Source { name: "average_update", parts: &[GRID, file!("average_update")] },
 ];
+
+/// The name of a product's shader with the given results per invocation along each axis.
+///
+/// # Panics
+/// When `op` is no product: see [`source`].
+pub fn product(op: &str, edge: usize) -> &'static str {
+    source(&if edge == 4 { op.to_owned() } else { format!("{op}.{edge}") }).name
+}
 
 /// The shader of that name.
 ///

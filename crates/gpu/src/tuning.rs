@@ -1,10 +1,8 @@
 //! Which tile each product gets: measured on this device, or guessed.
 
-use crate::GpuError;
 use crate::tile::{Product, Tile};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Measured choices. Empty, every product gets [`Tile::guess`]. A choice changes the time that a product takes, not the order of its
 /// sums.
@@ -13,7 +11,7 @@ pub struct Tuning {
     choices: BTreeMap<Product, Tile>,
 }
 
-/// The file: choices for one adapter with one driver.
+/// As text: choices for one adapter with one driver.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     adapter: String,
@@ -51,39 +49,26 @@ impl Tuning {
         self.choices.is_empty()
     }
 
-    /// Reads the choices for an adapter with a driver; none where the file is missing or was made for another one.
+    /// The choices for an adapter with a driver; none where the text was made for another one.
     ///
     /// # Errors
-    /// [`GpuError::Tuning`] where the file cannot be read or is no such file.
-    pub fn load(path: &Path, adapter: &str, driver: &str) -> Result<Self, GpuError> {
-        let failed = |reason: String| GpuError::Tuning { path: path.to_owned(), reason };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Tuning::default()),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let saved: Saved = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    /// Where the text is none of [`Tuning::to_json`].
+    pub fn from_json(text: &str, adapter: &str, driver: &str) -> Result<Self, serde_json::Error> {
+        let saved: Saved = serde_json::from_str(text)?;
         if saved.adapter != adapter || saved.driver != driver {
             return Ok(Tuning::default());
         }
         Ok(Tuning { choices: saved.choices.into_iter().collect() })
     }
 
-    /// Writes the choices, by way of a new file that replaces the old one.
+    /// The choices as text, to be kept for an adapter with a driver.
     ///
     /// # Errors
-    /// [`GpuError::Tuning`] where that fails.
-    pub fn save(&self, path: &Path, adapter: &str, driver: &str) -> Result<(), GpuError> {
-        let failed = |reason: String| GpuError::Tuning { path: path.to_owned(), reason };
+    /// Where they cannot be written as JSON.
+    pub fn to_json(&self, adapter: &str, driver: &str) -> Result<String, serde_json::Error> {
         let choices = self.choices.iter().map(|(product, tile)| (product.clone(), *tile)).collect();
         let saved = Saved { adapter: adapter.to_owned(), driver: driver.to_owned(), choices };
-        let text = serde_json::to_string_pretty(&saved).map_err(|error| failed(error.to_string()))?;
-        let fresh = path.with_extension("new");
-        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        folder
-            .and_then(|()| std::fs::write(&fresh, text))
-            .and_then(|()| std::fs::rename(&fresh, path))
-            .map_err(|error| failed(error.to_string()))
+        serde_json::to_string_pretty(&saved)
     }
 }
 
@@ -92,9 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_survive_a_file_and_belong_to_one_driver() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a").join("tiles.json");
+    fn choices_survive_as_text_and_belong_to_one_driver() {
         let product = Product {
             op: "conv2d".to_owned(),
             window: [3, 1, 1],
@@ -103,14 +86,12 @@ mod tests {
             columns: 64,
             depth: 27,
         };
-        assert_eq!(Tuning::load(&path, "a", "1").unwrap(), Tuning::default());
         let mut tuning = Tuning::default();
         tuning.choose(product.clone(), Tile::Four128x32);
-        tuning.save(&path, "a", "1").unwrap();
-        assert_eq!(Tuning::load(&path, "a", "1").unwrap().tile(&product), Tile::Four128x32);
-        assert!(Tuning::load(&path, "a", "2").unwrap().is_empty());
-        std::fs::write(&path, "{").unwrap();
-        let error = Tuning::load(&path, "a", "1").unwrap_err();
-        assert!(matches!(error, GpuError::Tuning { .. }), "{error}");
+        let text = tuning.to_json("a", "1").unwrap();
+        assert_eq!(Tuning::from_json(&text, "a", "1").unwrap().tile(&product), Tile::Four128x32);
+        assert!(Tuning::from_json(&text, "a", "2").unwrap().is_empty());
+        assert!(Tuning::from_json(&text, "b", "1").unwrap().is_empty());
+        assert!(Tuning::from_json("{", "a", "1").is_err());
     }
 }

@@ -19,6 +19,36 @@ pub use named::op_named;
 use crate::{Op, Step};
 use fovea_tensor::Shape;
 
+/// The result of a pure op over float32 numbers, and for each number of it the magnitude that a float32 kernel's error is measured
+/// by: for linear ops the op applied to absolute values, which gives the sum of its terms' magnitudes; else the result's largest number.
+///
+/// # Panics
+/// As [`evaluate`].
+#[must_use]
+pub fn with_magnitudes(
+    op: &Op,
+    inputs: &[(Shape, &[f32])],
+    output: Shape,
+    step: Step,
+    linear: bool,
+) -> (Vec<f64>, Vec<f64>) {
+    let over = |f: fn(f32) -> f64| {
+        let wide: Vec<Vec<f64>> =
+            inputs.iter().map(|(_, data)| data.iter().map(|&v| f(v)).collect()).collect();
+        let views: Vec<(Shape, &[f64])> =
+            inputs.iter().zip(&wide).map(|((shape, _), data)| (*shape, data.as_slice())).collect();
+        evaluate(op, &views, output, step)
+    };
+    let expected = over(f64::from);
+    let magnitudes = if linear {
+        over(|v| f64::from(v.abs()))
+    } else {
+        let largest = expected.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
+        vec![largest; expected.len()]
+    };
+    (expected, magnitudes)
+}
+
 /// The result of a pure op. Inputs are `(shape, row-major numbers)` in the order of the op's docs and must be ones
 /// that [`Op::infer`] accepts; `output` is the shape that it gives.
 ///

@@ -19,6 +19,16 @@ pub struct ConvGeometry {
     pub padding: usize,
 }
 
+impl ConvGeometry {
+    /// N, Cin, Cout, H, W, kernel, stride, padding.
+    #[must_use]
+    pub fn numbers(&self) -> [usize; 8] {
+        let ConvGeometry { images, channels_in, channels_out, plane: [h, w], kernel, stride, padding } =
+            *self;
+        [images, channels_in, channels_out, h, w, kernel, stride, padding]
+    }
+}
+
 /// A list that covers kernels 1, 3, 5, strides 1, 2, paddings from none to more than half the kernel, planes smaller
 /// than the kernel, and channel counts on both sides of 4, 8 and 16.
 #[must_use]

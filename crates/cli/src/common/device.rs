@@ -1,12 +1,12 @@
 //! Which device networks run on.
 
 use super::say;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use fovea_cpu::CpuExecutor;
-use fovea_gpu::{Checks, Choice, Device, GpuError, GpuExecutor, Tuning, autotune};
+use fovea_gpu::{Checks, Choice, Description, Device, GpuError, GpuExecutor, Tuning, autotune};
 use fovea_graph::{ExecuteError, Executor, Graph};
 use fovea_train::MakeExecutor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Options of every command.
@@ -55,10 +55,7 @@ pub fn make_executor() -> Arc<MakeExecutor> {
 /// The device in words, for reports.
 pub fn describe() -> String {
     match gpu() {
-        Ok(Some(gpu)) => {
-            let description = gpu.device.description();
-            format!("{} ({}, {})", description.name, description.backend, description.driver)
-        }
+        Ok(Some(gpu)) => gpu.device.description().to_string(),
         _ => format!("CPU, {:?} kernels", fovea_cpu::isa()),
     }
 }
@@ -91,13 +88,12 @@ fn hardware() -> Option<usize> {
 impl Gpu {
     fn new(device: Arc<Device>, measured: bool) -> Self {
         let description = device.description();
-        say(&format!("device: {} ({}, {})", description.name, description.backend, description.driver));
+        say(&format!("device: {description}"));
         // Times of a software adapter say nothing, and measuring takes long there.
         let file = if measured && !description.is_software() { cache(&description.name) } else { None };
-        let load = |path: &PathBuf| Tuning::load(path, &description.name, &description.driver);
-        let tuning = file.as_ref().map(load).transpose().unwrap_or_else(|error| {
+        let tuning = file.as_ref().map(|path| load(path, description)).transpose().unwrap_or_else(|error| {
             // A damaged cache costs a measurement, not the run.
-            say(&format!("measuring anew: {error}"));
+            say(&format!("measuring anew: {}", super::describe(&error)));
             None
         });
         let tuning = Mutex::new(tuning.unwrap_or_default());
@@ -114,11 +110,10 @@ impl Gpu {
                 }
             };
             autotune(&self.device, &graph, &mut tuning, &mut progress)?;
-            let description = self.device.description();
             if tuning.len() > known
-                && let Err(error) = tuning.save(file, &description.name, &description.driver)
+                && let Err(error) = save(&tuning, file, self.device.description())
             {
-                say(&format!("the measured tile shapes are not kept: {error}"));
+                say(&format!("the measured tile shapes are not kept: {}", super::describe(&error)));
             }
         }
         Ok(GpuExecutor::new_blocking(Arc::clone(&self.device), graph, &tuning)?)
@@ -132,4 +127,54 @@ fn cache(adapter: &str) -> Option<PathBuf> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = adapter.chars().map(plain).collect();
     Some(folder.join("fovea").join(format!("tiles-{name}.json")))
+}
+
+/// What was measured for an adapter with its driver; nothing where there is no file yet.
+fn load(path: &Path, adapter: &Description) -> Result<Tuning> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Tuning::default()),
+        text => text.with_context(|| format!("{} could not be read", path.display()))?,
+    };
+    let damaged = || format!("{} is damaged; delete it, or choose --no-autotune", path.display());
+    Tuning::from_json(&text, &adapter.name, &adapter.driver).with_context(damaged)
+}
+
+fn save(tuning: &Tuning, path: &Path, adapter: &Description) -> Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    let text = tuning.to_json(&adapter.name, &adapter.driver)?;
+    Ok(fovea_data::write_atomically(path, text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fovea_gpu::{Product, Tile};
+
+    #[test]
+    fn measurements_are_kept_for_one_adapter_and_a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a").join("tiles.json");
+        let adapter = Description {
+            index: 0,
+            name: "Card".to_owned(),
+            backend: "Vulkan".to_owned(),
+            kind: "discrete",
+            driver: "d 1".to_owned(),
+            buffer_bytes_max: 1,
+            binding_bytes_max: 1,
+            half_precision: false,
+        };
+        assert_eq!(load(&path, &adapter).unwrap(), Tuning::default());
+        let (op, window, plane) = ("conv2d".to_owned(), [3, 1, 1], [8, 8]);
+        let product = Product { op, window, plane, rows: 12, columns: 64, depth: 27 };
+        let mut tuning = Tuning::default();
+        tuning.choose(product, Tile::Four128x32);
+        save(&tuning, &path, &adapter).unwrap();
+        assert_eq!(load(&path, &adapter).unwrap(), tuning);
+        let other = Description { driver: "d 2".to_owned(), ..adapter.clone() };
+        assert!(load(&path, &other).unwrap().is_empty());
+        std::fs::write(&path, "{").unwrap();
+        let error = load(&path, &adapter).unwrap_err();
+        assert!(error.to_string().contains("tiles.json is damaged"), "{error}");
+    }
 }

@@ -41,17 +41,9 @@ pub fn run(op: Op, inputs: &[(Vec<usize>, Vec<f32>)]) -> (Shape, Vec<f32>) {
 /// Compares with the reference; for linear ops the magnitude is the op applied to absolute values.
 pub fn check(op: Op, inputs: &[(Vec<usize>, Vec<f32>)], terms: usize, linear: bool) {
     let (shape, found) = run(op, inputs);
-    let evaluate = |f: &dyn Fn(f32) -> f64| {
-        let wide: Vec<(Shape, Vec<f64>)> = inputs
-            .iter()
-            .map(|(dims, data)| (Shape::new(dims).unwrap(), data.iter().map(|&v| f(v)).collect()))
-            .collect();
-        let views: Vec<(Shape, &[f64])> = wide.iter().map(|(s, d)| (*s, d.as_slice())).collect();
-        reference::evaluate(&op, &views, shape, STEP)
-    };
-    let expected = evaluate(&|v| f64::from(v));
-    let largest = expected.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
-    let magnitudes = if linear { evaluate(&|v| f64::from(v.abs())) } else { vec![largest; expected.len()] };
+    let views: Vec<(Shape, &[f32])> =
+        inputs.iter().map(|(dims, data)| (Shape::new(dims).unwrap(), data.as_slice())).collect();
+    let (expected, magnitudes) = reference::with_magnitudes(&op, &views, shape, STEP, linear);
     let dims: Vec<_> = inputs.iter().map(|(dims, _)| dims.clone()).collect();
     assert_close_at(&format!("{op:?} {dims:?}"), &found, &expected, &magnitudes, tolerance(op.name(), terms));
 }

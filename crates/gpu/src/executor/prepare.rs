@@ -27,13 +27,16 @@ pub(crate) fn lowered(graph: &Graph, layout: &Layout, tuning: &Tuning) -> (Vec<V
     (launches, bytes(layout.floats(end)))
 }
 
+/// The checks of all values that a node writes, by value.
 pub(super) fn flagging(graph: &Graph, layout: &Layout) -> Vec<Option<Launch>> {
-    let check = |(index, node): (usize, &fovea_graph::Node)| {
-        let value = node.output?;
-        let operand = Operand { place: layout.place(graph, value), shape: graph.shape(value) };
-        Some(check_finite(operand, index, layout))
-    };
-    graph.nodes().iter().enumerate().map(check).collect()
+    let mut checks = vec![None; graph.values().len()];
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if let Some(value) = node.output {
+            let operand = Operand { place: layout.place(graph, value), shape: graph.shape(value) };
+            checks[value.index()] = Some(check_finite(operand, index, layout));
+        }
+    }
+    checks
 }
 
 /// Refuses what the device cannot hold.

@@ -1,9 +1,9 @@
 //! Convolutions as products of tiles whose operands are read in place, and second passes over what was cut along its depth.
 
 use super::{Site, activation_constants};
-use crate::Words;
 use crate::launch::{GROUPS_MAX, Launch, Place, flat_groups};
 use crate::tile::Product;
+use crate::{Words, shader};
 use fovea_graph::{Activation, Channels};
 use fovea_tensor::Window;
 
@@ -14,15 +14,7 @@ pub fn forward(site: &Site<'_>, window: Window, activation: Activation, parts: u
         (out.nchw(), site.inputs[0].nchw());
     let channels = channels(site, parts);
     let bias = site.inputs.get(parts + 1);
-    let params = Words::new()
-        .count("images", images)
-        .count("channels_a", channels[0])
-        .count("channels_b", channels[1])
-        .count("height", height)
-        .count("width", width)
-        .count("channels_out", channels_out)
-        .count("height_out", height_out)
-        .count("width_out", width_out)
+    let params = patches(site, parts, [channels_out, height_out, width_out])
         .count("has_bias", usize::from(bias.is_some()));
     let bias = bias.map_or(site.layout.absent(1), |operand| operand.place);
     let [a, b] = images_of(site, parts);
@@ -35,7 +27,7 @@ pub fn forward(site: &Site<'_>, window: Window, activation: Activation, parts: u
         columns: images * height_out * width_out,
         depth: (channels[0] + channels[1]) * window.kernel * window.kernel,
     };
-    let launch = multiply(site, ["conv2d", "conv2d.8"], &product, 1, params, bindings);
+    let launch = multiply(site, &product, 1, params, bindings);
     vec![launch.with(&constants(window)).with(&activation_constants(activation))]
 }
 
@@ -63,7 +55,7 @@ pub fn grad_input(site: &Site<'_>, window: Window, channels: Channels) -> Vec<La
         columns: images * height * width,
         depth: channels_out * window.kernel * window.kernel,
     };
-    let launch = multiply(site, ["conv2d_grad_input", "conv2d_grad_input.8"], &product, 1, params, bindings);
+    let launch = multiply(site, &product, 1, params, bindings);
     vec![launch.with(&constants(window))]
 }
 
@@ -81,21 +73,11 @@ pub fn grad_weight(site: &mut Site<'_>, window: Window, parts: usize) -> Vec<Lau
         depth: images * height_out * width_out,
     };
     let [splits, depth] = product.splits();
-    let params = Words::new()
-        .count("images", images)
-        .count("channels_a", channels[0])
-        .count("channels_b", channels[1])
-        .count("height", height)
-        .count("width", width)
-        .count("channels_out", channels_out)
-        .count("height_out", height_out)
-        .count("width_out", width_out)
-        .count("depth", depth);
+    let params = patches(site, parts, [channels_out, height_out, width_out]).count("depth", depth);
     let [a, b] = images_of(site, parts);
     let (partial, second) = split_sum(site, &product, splits);
     let bindings = vec![a, b, site.inputs[parts].place, partial];
-    let names = ["conv2d_grad_weight", "conv2d_grad_weight.8"];
-    let first = multiply(site, names, &product, splits, params, bindings).with(&constants(window));
+    let first = multiply(site, &product, splits, params, bindings).with(&constants(window));
     [first].into_iter().chain(second).collect()
 }
 
@@ -116,7 +98,7 @@ pub fn transpose(site: &Site<'_>) -> Vec<Launch> {
         columns: images * height * width,
         depth: channels_in,
     };
-    vec![multiply(site, ["conv_transpose2x2", "conv_transpose2x2.8"], &product, 1, params, bindings)]
+    vec![multiply(site, &product, 1, params, bindings)]
 }
 
 /// [`Op::ConvTranspose2x2GradInput`](fovea_graph::Op::ConvTranspose2x2GradInput).
@@ -133,8 +115,7 @@ pub fn transpose_grad_input(site: &Site<'_>) -> Vec<Launch> {
         columns: images * height * width,
         depth: 4 * channels_out,
     };
-    let names = ["conv_transpose2x2_grad_input", "conv_transpose2x2_grad_input.8"];
-    vec![multiply(site, names, &product, 1, enlarging(input, channels_out), bindings)]
+    vec![multiply(site, &product, 1, enlarging(input, channels_out), bindings)]
 }
 
 /// [`Op::ConvTranspose2x2GradWeight`](fovea_graph::Op::ConvTranspose2x2GradWeight).
@@ -153,22 +134,20 @@ pub fn transpose_grad_weight(site: &mut Site<'_>) -> Vec<Launch> {
     let params = enlarging(input, channels_out).count("depth", depth);
     let (partial, second) = split_sum(site, &product, splits);
     let bindings = vec![site.inputs[0].place, site.inputs[1].place, partial];
-    let names = ["conv_transpose2x2_grad_weight", "conv_transpose2x2_grad_weight.8"];
-    let first = multiply(site, names, &product, splits, params, bindings);
+    let first = multiply(site, &product, splits, params, bindings);
     [first].into_iter().chain(second).collect()
 }
 
 /// The dispatch of one product, with the tile that was measured or guessed for it.
 fn multiply(
     site: &Site<'_>,
-    names: [&'static str; 2],
     product: &Product,
     splits: usize,
     params: Words,
     bindings: Vec<Place>,
 ) -> Launch {
     let tile = site.tuning.tile(product);
-    let shader = if tile.edge() == 4 { names[0] } else { names[1] };
+    let shader = shader::product(&product.op, tile.edge());
     let [rows, columns] = tile.extents();
     let [x, y, _] = flat_groups(product.columns.div_ceil(columns));
     let z = product.rows.div_ceil(rows) * splits;
@@ -196,6 +175,20 @@ fn enlarging([images, channels_in, height, width]: [usize; 4], channels_out: usi
         .count("height", height)
         .count("width", width)
         .count("channels_out", channels_out)
+}
+
+/// The extents of a convolution of one or two images, as its forward pass and its weight gradient begin their numbers.
+fn patches(site: &Site<'_>, parts: usize, [channels_out, height_out, width_out]: [usize; 3]) -> Words {
+    let ([images, _, height, width], channels) = (site.inputs[0].nchw(), channels(site, parts));
+    Words::new()
+        .count("images", images)
+        .count("channels_a", channels[0])
+        .count("channels_b", channels[1])
+        .count("height", height)
+        .count("width", width)
+        .count("channels_out", channels_out)
+        .count("height_out", height_out)
+        .count("width_out", width_out)
 }
 
 /// Channels of the one or two images of a convolution.

@@ -20,9 +20,7 @@ pub const TESTS: &[Test] = &[
 /// (N, Cin, Cout, H, W, K, stride, padding): the shared awkward list, and shapes around this executor's tiles: 16 to 128 rows, 32 to 256
 /// columns, 8 terms at a time, splits of 512 terms.
 fn geometries() -> Vec<[usize; 8]> {
-    let shared = conv_geometries().into_iter().map(|g| {
-        [g.images, g.channels_in, g.channels_out, g.plane[0], g.plane[1], g.kernel, g.stride, g.padding]
-    });
+    let shared = conv_geometries().into_iter().map(|g| g.numbers());
     let own = [
         [1, 3, 17, 16, 16, 3, 1, 1],
         [2, 8, 33, 11, 13, 3, 1, 1],

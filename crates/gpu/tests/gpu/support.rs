@@ -88,17 +88,9 @@ pub fn check_tuned(
     tuning: &Tuning,
 ) -> Vec<f32> {
     let (shape, found) = run(device, op, inputs, tuning);
-    let evaluate = |f: &dyn Fn(f32) -> f64| {
-        let wide: Vec<(Shape, Vec<f64>)> = inputs
-            .iter()
-            .map(|(dims, data)| (Shape::new(dims).unwrap(), data.iter().map(|&v| f(v)).collect()))
-            .collect();
-        let views: Vec<(Shape, &[f64])> = wide.iter().map(|(s, d)| (*s, d.as_slice())).collect();
-        reference::evaluate(&op, &views, shape, STEP)
-    };
-    let expected = evaluate(&|v| f64::from(v));
-    let largest = expected.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
-    let magnitudes = if linear { evaluate(&|v| f64::from(v.abs())) } else { vec![largest; expected.len()] };
+    let views: Vec<(Shape, &[f32])> =
+        inputs.iter().map(|(dims, data)| (Shape::new(dims).unwrap(), data.as_slice())).collect();
+    let (expected, magnitudes) = reference::with_magnitudes(&op, &views, shape, STEP, linear);
     let dims: Vec<_> = inputs.iter().map(|(dims, _)| dims.clone()).collect();
     let what = format!("{op:?} {dims:?}");
     assert_close_at(&what, &found, &expected, &magnitudes, tolerance(op.name(), terms));

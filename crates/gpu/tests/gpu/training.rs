@@ -2,13 +2,13 @@
 
 use crate::Test;
 use fovea_cpu::CpuExecutor;
-use fovea_data::{Augmentation, Image, Mask, Sample};
+use fovea_data::{Augmentation, Sample, SyntheticCamera, synthetic_sample};
 use fovea_gpu::{Device, GpuExecutor, STEPS_IN_FLIGHT, Tuning};
 use fovea_graph::{ExecuteError, Executor, Graph, NodeId, Step, Storage, ValueId};
 use fovea_tensor::Stream;
 use fovea_train::{
-    InputMode, LossConfig, Optimiser, PreparedSample, Schedule, Selection, StepProgram, TrainConfig,
-    TrainError, Trainer, prepare,
+    InputMode, LossConfig, Optimiser, PreparedSample, Schedule, StepProgram, TrainConfig, TrainError,
+    Trainer, prepare,
 };
 use fovea_unet::{Norm, Preprocessing, Scale, UNet, UNetConfig, Upsampling};
 use std::sync::Arc;
@@ -29,15 +29,13 @@ fn config() -> TrainConfig {
         steps_per_epoch: 5,
         average_decay: Some(0.9),
         proximal_mu: 0.1,
-        selection: Selection::Last,
-        flips: true,
         input: InputMode::Crops { size: 16 },
-        loss: LossConfig { dice_weight: 1.0, bce_weight: 1.0, smooth: 1.0, pooled: false },
-        optimiser: Optimiser::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01 },
+        loss: LossConfig { pooled: false, ..TrainConfig::default_profile().loss },
         schedule: Schedule::CosineWarmup { peak: 1e-2, warmup_steps: 2, final_rate: 1e-4 },
         preprocessing: Preprocessing { scale: Scale::FieldDiameter { pixels: 32 }, standardise: true },
         augmentation: Augmentation { flip: true, rotation_deg: 20.0, ..Augmentation::none() },
         model: UNetConfig { widths: vec![4, 8], norm: Norm::Group { groups: 2 }, ..UNetConfig::small() },
+        ..TrainConfig::default_profile()
     }
 }
 
@@ -55,34 +53,9 @@ fn networks() -> Vec<TrainConfig> {
     ]
 }
 
-/// Round fields of view with a bright stroke, which is the label.
 fn samples() -> Arc<Vec<PreparedSample>> {
-    let (height, width) = (34, 36);
-    let photograph = |index: u32| {
-        let mut noise = Stream::new(9, "gpu", [index, 0]);
-        let inside = |y: usize, x: usize| (y as f32 - 17.0).powi(2) + (x as f32 - 18.0).powi(2) < 250.0;
-        let stroke = |y: usize, x: usize| (x + y * (index as usize + 1) / 2) % 13 < 2;
-        let pixels = || (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-        let data = (0..3).flat_map(|_| pixels()).map(|(y, x)| {
-            let light = if stroke(y, x) { 0.7 } else { 0.3 };
-            if inside(y, x) { light + 0.1 * noise.uniform() } else { 0.0 }
-        });
-        let mask = |f: &dyn Fn(usize, usize) -> bool| Mask {
-            height,
-            width,
-            data: pixels().map(|(y, x)| u8::from(f(y, x))).collect(),
-        };
-        Sample {
-            name: format!("stroke {index}"),
-            image: Image { height, width, data: data.collect() },
-            label: mask(&|y, x| inside(y, x) && stroke(y, x)),
-            field: mask(&inside),
-            dataset: "strokes".to_owned(),
-            second_label: None,
-            hash: [index as u8; 32],
-        }
-    };
-    let all: Vec<Sample> = (0..3).map(photograph).collect();
+    let camera = SyntheticCamera::alice().scaled(0.08);
+    let all: Vec<Sample> = (0..3).map(|index| synthetic_sample(&camera, 9, index)).collect();
     Arc::new(prepare(&all, &config().preprocessing).unwrap())
 }
 
